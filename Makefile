@@ -1,0 +1,154 @@
+# Sluice: `make help` lists the targets.
+#
+# Layers are folders, listed bottom up; each becomes one static library, and whatever is linked gets its own layer's
+# library and those below it: a call upwards does not link. scripts/layers.sh rejects upward includes as well.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+MAKEFLAGS += --no-builtin-rules
+
+# ---- Variants -------------------------------------------------------------------------------------------------------
+# SAN=asan|tsan|cov builds the same tree into a folder of its own; DEBUG=1 adds the ledger's checks.
+SAN ?=
+DEBUG ?=
+B := build$(if $(SAN),/$(SAN),$(if $(DEBUG),/debug))
+
+CC := gcc
+CLANG := clang-14
+BPFTOOL := $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+PREFIX ?= /usr/local
+DESTDIR ?=
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+PKGS := libbpf libxdp libmnl libconfig json-c libpcap libcap-ng libseccomp
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
+LDLIBS = -lxdp -lbpf -lelf -lz -lmnl -lconfig -ljson-c -lpcap -lcap-ng -lseccomp -lpthread -lm
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith \
+	-Wwrite-strings -Wvla
+CPPFLAGS := -D_GNU_SOURCE -Iinclude -I. -Ibuild/bpf
+CFLAGS := -std=c17 -O2 -g -fno-omit-frame-pointer $(WARN)
+LDFLAGS :=
+
+ifeq ($(SAN),asan)
+CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -DSLUICE_DEBUG
+LDFLAGS += -fsanitize=address,undefined
+else ifeq ($(SAN),tsan)
+CFLAGS += -fsanitize=thread -DSLUICE_DEBUG
+LDFLAGS += -fsanitize=thread
+else ifeq ($(SAN),cov)
+CFLAGS += -O0 --coverage -DSLUICE_DEBUG
+LDFLAGS += --coverage
+else ifneq ($(DEBUG),)
+CFLAGS += -DSLUICE_DEBUG
+endif
+
+# ---- Layers ---------------------------------------------------------------------------------------------------------
+LAYERS := common packet net tcp ipsec nat offload sock gateway control
+
+below_common  :=
+below_packet  := common
+below_net     := packet $(below_packet)
+below_tcp     := net $(below_net)
+below_ipsec   := net $(below_net)
+below_nat     := net $(below_net)
+below_offload := net $(below_net)
+below_sock    := tcp nat offload ipsec net $(below_net)
+below_gateway := sock $(below_sock)
+below_control := gateway $(below_gateway)
+below_cli     := control $(below_control)
+
+dir_common := common
+$(foreach l,$(filter-out common,$(LAYERS)) cli,$(eval dir_$(l) := user/$(l)))
+
+srcs = $(wildcard $(dir_$(1))/*.c)
+objs = $(patsubst %.c,$(B)/%.o,$(call srcs,$(1)))
+# A layer without sources yet has no library.
+lib = $(if $(call srcs,$(1)),$(B)/lib$(1).a)
+libs = $(foreach l,$(1) $(below_$(1)),$(call lib,$(l)))
+
+# ---- Programs -------------------------------------------------------------------------------------------------------
+SLUICE := $(B)/sluice
+PROGS := $(if $(call srcs,cli),$(SLUICE))
+BENCH_BINS := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
+TOOL_BINS := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(wildcard tests/tools/*.c))
+UNIT_BINS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*/test_*.c))
+BPFTEST_BINS := $(patsubst tests/bpf/%.c,$(B)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
+
+BPF_OBJS := $(patsubst bpf/%.bpf.c,build/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
+BPF_SKELS := $(BPF_OBJS:.bpf.o=.skel.h)
+TESTBPF_OBJS := $(patsubst tests/%.bpf.c,build/tests/%.bpf.o,$(wildcard tests/*/*.bpf.c))
+
+.PHONY: all bins
+all: $(PROGS) ## build the gateway and its BPF programs
+bins: all $(UNIT_BINS) $(BPFTEST_BINS) $(BENCH_BINS) $(TOOL_BINS) $(TESTBPF_OBJS) ## build everything, tests included
+
+# ---- Rules ----------------------------------------------------------------------------------------------------------
+$(B)/%.o: %.c | $(BPF_SKELS)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(PKG_CFLAGS) $(CPPFLAGS_$(notdir $*)) -MMD -MP -c -o $@ $<
+
+$(B)/user/cli/%.o: CPPFLAGS += -DSLUICE_VERSION='"$(VERSION)"'
+
+define layer_rule
+$(B)/lib$(1).a: $(call objs,$(1))
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach l,$(LAYERS),$(eval $(call layer_rule,$(l))))
+
+$(SLUICE): $(call objs,cli) $(call libs,control)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+define unit_rule
+$(B)/tests/unit/$(1)/test_%: $(B)/tests/unit/$(1)/test_%.o $(call libs,$(1))
+	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS) -lcheck -lsubunit -lrt
+endef
+$(foreach l,$(LAYERS),$(eval $(call unit_rule,$(l))))
+
+$(B)/tests/bpf/test_%: $(B)/tests/bpf/test_%.o $(call libs,packet)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcheck -lsubunit -lrt
+
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(call libs,control)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(B)/tests/tools/%: $(B)/tests/tools/%.o $(call libs,common)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+BPF_CFLAGS := -target bpf -mcpu=v3 -std=gnu17 -O2 -g -Wall -Wextra -Werror -Iinclude -I. \
+	-I/usr/include/$(shell uname -m)-linux-gnu
+build/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
+
+build/tests/%.bpf.o: tests/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
+
+build/bpf/%.skel.h: build/bpf/%.bpf.o
+	$(BPFTOOL) gen skeleton $< name $(subst .,_,$*)_bpf > $@.tmp
+	@mv $@.tmp $@
+
+# ---- Tests ----------------------------------------------------------------------------------------------------------
+.PHONY: deps unit bpf-test net-test test asan tsan cov fuzz soak lint bench demo vm-test
+deps: ## install what is missing (Debian 12, root)
+	@scripts/deps.sh
+
+unit: $(UNIT_BINS) ## unit tests: no root, seconds
+	@scripts/run-tests.sh unit $(UNIT_BINS)
+
+bpf-test: all $(BPFTEST_BINS) ## BPF_PROG_TEST_RUN tests (root)
+	@scripts/run-tests.sh bpf $(BPFTEST_BINS)
+
+net-test: bins ## network-namespace tests against the real kernel (root)
+	@B=$(B) tests/net/run.sh $(ONLY)
+
+# ---- The rest -------------------------------------------------------------------------------------------------------
+.PHONY: clean help install uninstall
+clean: ## remove build/
+	rm -rf build
+
+help: ## this list
+	@grep -hE '^[a-z][a-z0-9 -]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+-include $(shell find build -name '*.d' 2>/dev/null)

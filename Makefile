@@ -102,12 +102,12 @@ $(SLUICE): $(call objs,cli) $(call libs,control)
 
 define unit_rule
 $(B)/tests/unit/$(1)/test_%: $(B)/tests/unit/$(1)/test_%.o $(call libs,$(1))
-	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS) -lcheck -lsubunit -lrt
+	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS) -lcheck -lsubunit -lrt -lm
 endef
 $(foreach l,$(LAYERS),$(eval $(call unit_rule,$(l))))
 
 $(B)/tests/bpf/test_%: $(B)/tests/bpf/test_%.o $(call libs,packet)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcheck -lsubunit -lrt
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcheck -lsubunit -lrt -lm
 
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(call libs,control)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)

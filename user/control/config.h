@@ -38,7 +38,7 @@ enum {
 	CONFIG_NEXTHOPS_MAX = 8,	/* of one route */
 	CONFIG_NEIGHS_MAX = 256,	/* static neighbours */
 	CONFIG_TRANSIT_MAX = 4096,
-	CONFIG_RULES_MAX = 256,
+	CONFIG_RULES_MAX = 64,		/* what the XDP program has room for */
 };
 
 /** struct config_ip - An address in wire order; an IPv4 address takes the first four bytes, the rest are 0. */
@@ -215,6 +215,8 @@ struct config_rule {
 	struct config_range source_ports, destination_ports;
 	char port[CONFIG_PORT_NAME_MAX];	/* "" = every port */
 	int16_t vlan;			/* outer tag: 1..4094; 0 = untagged only; -1 = any */
+	uint16_t inner;			/* inner tag, 0 = none; as in struct config_vlan, like the next */
+	uint16_t tpid;
 };
 
 /** struct config_steer - What the XDP program hands to the engine; used by `run` and by `attach`. */

@@ -15,8 +15,8 @@
 	X(rx_bytes, "their bytes, link-layer header included")                                                          \
 	X(tx_pkts, "packets handed to ports")                                                                           \
 	X(tx_bytes, "their bytes")                                                                                      \
-	X(created_pkts, "packets made here: ICMP messages, fragments and segments beyond the first, ARP, ND")           \
-	X(consumed_pkts, "packets that ended here: ARP, ND, ICMP for the gateway, packets answered")                    \
+	X(created_pkts, "packets made here: ICMP errors, fragments, segments, ARP, ND")                                 \
+	X(consumed_pkts, "packets that ended here: ARP and ND for the gateway, what was cut into fragments or segments")\
 	X(forwarded_pkts, "packets routed from one interface to another")                                               \
 	X(local_pkts, "packets for an engine-only address")                                                             \
 	X(fragmented_pkts, "IPv4 packets cut into fragments")                                                           \

@@ -111,9 +111,8 @@ struct pkt {
 	uint16_t iface_out;
 	uint16_t mtu_out;	/* largest IP packet of the way out, bytes */
 	uint8_t next_hop;	/* index into the route's next hops */
-	uint8_t error_type;	/* stage "icmp-error": which ICMP message the packet is answered with */
-	uint8_t error_code;
-	uint8_t error_drop;	/* enum drop that it is counted under */
+	uint8_t error_cause;	/* stage "icmp-error": enum icmp_cause that the sender is told */
+	uint8_t error_drop;	/* enum drop that the packet is counted under */
 	uint32_t error_info;	/* MTU or pointer, host order */
 	uint64_t trace_id;	/* with PKT_TRACE: number of the traced packet */
 	uint8_t pad[12];

@@ -107,7 +107,9 @@ static inline void pkt_reset(struct pkt *p)
 	uint8_t place = p->place, area = p->area;
 	uint16_t queue = p->queue;
 
-	memset((char *)p + offsetof(struct pkt, total_bytes), 0, sizeof(*p) - offsetof(struct pkt, total_bytes));
+	/* Line by line: in one piece gcc makes it a "rep stos", which is slow to start. */
+	memset(&p->total_bytes, 0, offsetof(struct pkt, rx_time_ns) - offsetof(struct pkt, total_bytes));
+	memset(&p->rx_time_ns, 0, sizeof(*p) - offsetof(struct pkt, rx_time_ns));
 	p->next = PKT_NONE;
 	p->place = place;
 	p->area = area;

@@ -117,7 +117,7 @@ struct pkt {
 	uint8_t error_drop;	/* enum drop that it is counted under */
 	uint32_t error_info;	/* MTU or pointer, host order */
 	uint64_t trace_id;	/* with PKT_TRACE: number of the traced packet */
-	uint8_t pad[12];
+	uint8_t pad[8];
 };
 
 static_assert(sizeof(struct pkt) == 128, "two cache lines");

@@ -168,7 +168,9 @@ void xskq_home(struct xskq *x)
 /* A packet of one frame, as contract of struct port_ops says: zero but for what is known. */
 static inline void pkt_received(struct pkt *p, const struct xskq *x, uint32_t off, uint32_t len, uint64_t now_ns)
 {
-	memset(&p->total_bytes, 0, sizeof(*p) - offsetof(struct pkt, total_bytes));
+	/* Line by line: in one piece gcc makes it a "rep stos", which is slow to start. */
+	memset(&p->total_bytes, 0, offsetof(struct pkt, rx_time_ns) - offsetof(struct pkt, total_bytes));
+	memset(&p->rx_time_ns, 0, sizeof(*p) - offsetof(struct pkt, rx_time_ns));
 	p->next = PKT_NONE;
 	p->total_bytes = len;
 	p->off = (uint16_t)off;

@@ -15,6 +15,7 @@
 
 #include <assert.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "common/fault.h"
 #include "user/packet/pkt.h"
@@ -98,6 +99,21 @@ struct pkt *area_alloc(struct area *a);
 static inline struct pkt *area_next(const struct area *a, const struct pkt *p)
 {
 	return p->next == PKT_NONE ? NULL : &a->pkts[p->next];
+}
+
+/* Zero all of a frame's metadata but the frame's own: buf, frame, area, place and queue. The packet has no chain. */
+static inline void pkt_reset(struct pkt *p)
+{
+	uint8_t place = p->place, area = p->area;
+	uint16_t queue = p->queue;
+
+	/* Line by line: in one piece gcc makes it a "rep stos", which is slow to start. */
+	memset(&p->total_bytes, 0, offsetof(struct pkt, rx_time_ns) - offsetof(struct pkt, total_bytes));
+	memset(&p->rx_time_ns, 0, sizeof(*p) - offsetof(struct pkt, rx_time_ns));
+	p->next = PKT_NONE;
+	p->place = place;
+	p->area = area;
+	p->queue = queue;
 }
 
 /* One frame back on the free stack, from the place where it is. */

@@ -23,7 +23,7 @@
 #include <sluice/drops.h>
 
 #define PKT_NONE UINT32_MAX		/* no frame */
-#define PKT_FRAMES_MAX 36		/* 64 KiB in 2048-byte chunks, and a header's worth */
+#define PKT_FRAMES_MAX 40		/* 64 KiB in 2048-byte chunks with reception's headroom in each */
 #define PKT_HEADROOM_BYTES 256u		/* what XDP leaves free in front of a received frame */
 
 /* Where a frame is: it is in exactly one place, and each place is counted. */
@@ -66,6 +66,7 @@ enum pkt_flag {
 	PKT_GSO_ECN = 1 << 11,	/* superpacket whose first segment carries CWR */
 	PKT_LOCAL_OUT = 1 << 12,/* made here */
 	PKT_CROSSED = 1 << 13,	/* has come from another worker */
+	PKT_TX_HELD = 1 << 14,	/* somebody holds it beside the transmit ring; the ports' own */
 };
 
 struct pkt {
@@ -115,7 +116,7 @@ struct pkt {
 	uint8_t error_drop;	/* enum drop that the packet is counted under */
 	uint32_t error_info;	/* MTU or pointer, host order */
 	uint64_t trace_id;	/* with PKT_TRACE: number of the traced packet */
-	uint8_t pad[12];
+	uint8_t pad[8];
 };
 
 static_assert(sizeof(struct pkt) == 128, "two cache lines");

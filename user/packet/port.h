@@ -78,6 +78,15 @@ struct port_queue {
 	int fd;					/* to poll for reception; -1 when there is none */
 };
 
+/* What every kind of port needs to open one queue. */
+struct port_queue_params {
+	uint16_t qid;				/* the device's queue */
+	uint16_t index;				/* over all ports of the engine */
+	struct area *area;
+	struct sluice_port_counters *counters;
+	struct sluice_drops *drops;
+};
+
 struct port {
 	uint16_t id;
 	enum port_kind kind;
@@ -90,14 +99,32 @@ struct port {
 	uint32_t mtu_bytes;			/* largest IP packet */
 	uint32_t caps;				/* enum port_cap */
 	uint16_t n_queues;
-	struct port_queue *queues[PORT_QUEUES_MAX];
+	struct port_queue *queues[PORT_QUEUES_MAX];	/* entered by open, taken out by close */
 	/* Which way was taken and why not a better one, for `sluice ports`. */
 	char mode[32];				/* "zero-copy native", "copy native", "copy generic", "tun" */
 	char reasons[PORT_REASONS_MAX][160];
 	unsigned int n_reasons;
 };
 
-/* Count one packet that a port dropped, and free it. */
+/** port_reason() - Add a line to port->reasons, unless it is there already (each queue has the same to say). */
+void port_reason(struct port *port, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/**
+ * port_enter() - Make an open queue known to its port.
+ * @caps: what this queue can do; the port can do what all its queues can
+ * @mode: the way taken
+ *
+ * Return: 0, or a negative errno when the place is taken
+ */
+int port_enter(struct port_queue *q, uint32_t caps, const char *mode, struct fault *f);
+
+/** port_leave() - Undo port_enter(). */
+void port_leave(struct port_queue *q);
+
+/*
+ * Count one packet that a port dropped before sending it, and free it. It is in the counters of neither tx_pkts: who
+ * counts what was handed to ports takes the port's tx_pkts.
+ */
 static inline void port_drop(struct port_queue *q, struct pkt *p, enum drop why)
 {
 	((uint64_t *)q->drops)[why]++;

@@ -157,6 +157,9 @@ static inline uint32_t pkt_linear_bytes(const struct pkt *p, uint16_t at)
  * the IP packet is cut off. A packet that is neither IPv4 nor IPv6 is no error: family stays 0, ether_type tells.
  * A transport header that is cut off is no error either, for a router forwards it: PKT_L4 is not set then.
  *
+ * Where padding filled whole frames of a chain, these stay in it with len 0: pkt_trim() to total_bytes frees them.
+ * After a drop only what the port had set is valid.
+ *
  * Return: DROP_NONE, or why the packet cannot be handled
  */
 enum drop pkt_parse_eth(struct pkt *p);

@@ -13,25 +13,16 @@
  */
 #include "user/packet/pkt.h"
 
+#include "common/bytes.h"
+#include "user/packet/wire.h"
+
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "user/packet/wire.h"
-
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
 #define fast_path inline __attribute__((always_inline))
 #define slow_path __attribute__((noinline, cold))
 
 #define IP6_EXT_HDRS_MAX 8
-
-static inline uint16_t be16_at(const uint8_t *at)
-{
-	__be16 v;
-
-	memcpy(&v, at, sizeof(v));
-	return ntohs(v);
-}
 
 /* What a parse says about a packet; the rest of its flags is the port's or the engine's. */
 #define PARSE_FLAGS \
@@ -475,7 +466,7 @@ static fast_path bool try_common_ip4(struct pkt *p, const uint8_t *ip, uint32_t 
 
 	if (unlikely(p->len < skip + IP4_HLEN_MIN + UDP_HLEN_BYTES || ip[0] != 0x45))
 		return false;
-	memcpy(&frag, ip + IP4_FRAG, sizeof(frag));
+	frag = wire16_at(ip + IP4_FRAG);
 	if (unlikely(frag & htons(IP4_FRAG_MF | IP4_FRAG_OFFSET)))
 		return false;
 	if (frag & htons(IP4_FRAG_DF))
@@ -499,7 +490,7 @@ enum drop pkt_parse_eth(struct pkt *p)
 
 	if (unlikely(p->len < ETH_HLEN_BYTES))
 		return parse_eth(p);
-	memcpy(&type, eth + ETH_TYPE, sizeof(type));
+	type = wire16_at(eth + ETH_TYPE);
 	flags = PKT_L2 | (eth[ETH_DST] & 1u) * PKT_L2_GROUP;
 	if (type == htons(ETHERTYPE_IP4)) {
 		if (likely(try_common_ip4(p, eth + ETH_HLEN_BYTES, ETH_HLEN_BYTES, flags)))

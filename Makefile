@@ -130,6 +130,25 @@ build/bpf/%.skel.h: build/bpf/%.bpf.o
 	$(BPFTOOL) gen skeleton $< name $(subst .,_,$*)_bpf > $@.tmp
 	@mv $@.tmp $@
 
+# ---- Fuzz targets: tests/fuzz/fuzz_NAME.c over every layer, seeds in tests/vectors/fuzz/NAME/ -----------------------
+FUZZ_SECONDS ?= 10
+FUZZ_BINS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_OBJS := $(patsubst %.c,build/fuzz/%.o,$(foreach l,$(LAYERS),$(call srcs,$(l))))
+FUZZ_CFLAGS := -std=c17 -O1 -g -fno-omit-frame-pointer -DSLUICE_DEBUG -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=undefined
+
+build/fuzz/%.o: %.c | $(BPF_SKELS)
+	@mkdir -p $(@D)
+	$(CLANG) $(CPPFLAGS) $(FUZZ_CFLAGS) $(PKG_CFLAGS) $(CPPFLAGS_$(notdir $*)) -MMD -MP -c -o $@ $<
+
+build/fuzz/libsluice.a: $(FUZZ_OBJS)
+	@rm -f $@
+	ar rcs $@ $^
+
+.SECONDARY: $(patsubst build/fuzz/%,build/fuzz/tests/fuzz/%.o,$(FUZZ_BINS))
+build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/libsluice.a
+	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDLIBS)
+
 # ---- Tests ----------------------------------------------------------------------------------------------------------
 .PHONY: deps unit bpf-test net-test test asan tsan cov fuzz soak lint bench demo vm-test
 deps: ## install what is missing (Debian 12, root)
@@ -143,6 +162,9 @@ bpf-test: all $(BPFTEST_BINS) ## BPF_PROG_TEST_RUN tests (root)
 
 net-test: bins ## network-namespace tests against the real kernel (root)
 	@B=$(B) tests/net/run.sh $(ONLY)
+
+fuzz: $(FUZZ_BINS) ## fuzz targets over their seeds, then FUZZ_SECONDS (10) seconds each
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/run-fuzz.sh $(FUZZ_BINS)
 
 # ---- The rest -------------------------------------------------------------------------------------------------------
 .PHONY: clean help install uninstall

@@ -27,7 +27,6 @@ static inline void pkt_inherit(struct pkt *to, const struct pkt *from)
 	to->refs = 0;
 	to->queue = own.queue;
 	to->area = own.area;
-	to->drop = 0;
 }
 
 #endif

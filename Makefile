@@ -7,6 +7,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := all
 MAKEFLAGS += --no-builtin-rules
 
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),@:,@printf "  %-6s %s\n" "$(1)" "$(2)")
+
 # ---- Variants -------------------------------------------------------------------------------------------------------
 # SAN=asan|tsan|cov builds the same tree into a folder of its own; DEBUG=1 adds the ledger's checks.
 SAN ?=
@@ -86,48 +90,58 @@ bins: all $(UNIT_BINS) $(BPFTEST_BINS) $(BENCH_BINS) $(TOOL_BINS) $(TESTBPF_OBJS
 # ---- Rules ----------------------------------------------------------------------------------------------------------
 $(B)/%.o: %.c | $(BPF_SKELS)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(PKG_CFLAGS) $(CPPFLAGS_$(notdir $*)) -MMD -MP -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(PKG_CFLAGS) $(CPPFLAGS_$(notdir $*)) -MMD -MP -c -o $@ $<
 
 $(B)/user/cli/%.o: CPPFLAGS += -DSLUICE_VERSION='"$(VERSION)"'
 
 define layer_rule
 $(B)/lib$(1).a: $(call objs,$(1))
+	$$(call say,AR,$$@)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$(Q)ar rcs $$@ $$^
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer_rule,$(l))))
 
 $(SLUICE): $(call objs,cli) $(call libs,control)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 define unit_rule
 $(B)/tests/unit/$(1)/test_%: $(B)/tests/unit/$(1)/test_%.o $(call libs,$(1))
-	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS) -lcheck -lsubunit -lrt -lm
+	$$(call say,LD,$$@)
+	$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS) -lcheck -lsubunit -lrt -lm
 endef
 $(foreach l,$(LAYERS),$(eval $(call unit_rule,$(l))))
 
 $(B)/tests/bpf/test_%: $(B)/tests/bpf/test_%.o $(call libs,packet)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcheck -lsubunit -lrt -lm
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcheck -lsubunit -lrt -lm
 
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(call libs,control)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(B)/tests/tools/%: $(B)/tests/tools/%.o $(call libs,common)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 BPF_CFLAGS := -target bpf -mcpu=v3 -std=gnu17 -O2 -g -Wall -Wextra -Werror -Iinclude -I. \
 	-I/usr/include/$(shell uname -m)-linux-gnu
 build/bpf/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
+	$(call say,BPF,$@)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
 
 build/tests/%.bpf.o: tests/%.bpf.c
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
+	$(call say,BPF,$@)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
 
 .SECONDARY: $(BPF_OBJS)
 build/bpf/%.skel.h: build/bpf/%.bpf.o
-	$(BPFTOOL) gen skeleton $< name $(subst .,_,$*)_bpf > $@.tmp
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $(subst .,_,$*)_bpf > $@.tmp
 	@mv $@.tmp $@
 
 # ---- Fuzz targets: tests/fuzz/fuzz_NAME.c over every layer, seeds in tests/vectors/fuzz/NAME/ -----------------------
@@ -139,15 +153,18 @@ FUZZ_CFLAGS := -std=c17 -O1 -g -fno-omit-frame-pointer -DSLUICE_DEBUG -fsanitize
 
 build/fuzz/%.o: %.c | $(BPF_SKELS)
 	@mkdir -p $(@D)
-	$(CLANG) $(CPPFLAGS) $(FUZZ_CFLAGS) $(PKG_CFLAGS) $(CPPFLAGS_$(notdir $*)) -MMD -MP -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CLANG) $(CPPFLAGS) $(FUZZ_CFLAGS) $(PKG_CFLAGS) $(CPPFLAGS_$(notdir $*)) -MMD -MP -c -o $@ $<
 
 build/fuzz/libsluice.a: $(FUZZ_OBJS)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)ar rcs $@ $^
 
 .SECONDARY: $(patsubst build/fuzz/%,build/fuzz/tests/fuzz/%.o,$(FUZZ_BINS))
 build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/libsluice.a
-	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@)
+	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDLIBS)
 
 # ---- Tests ----------------------------------------------------------------------------------------------------------
 .PHONY: deps unit bpf-test net-test test asan tsan cov fuzz soak lint bench demo vm-test
@@ -165,6 +182,33 @@ net-test: bins ## network-namespace tests against the real kernel (root)
 
 fuzz: $(FUZZ_BINS) ## fuzz targets over their seeds, then FUZZ_SECONDS (10) seconds each
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/run-fuzz.sh $(FUZZ_BINS)
+
+test: unit bpf-test net-test fuzz-seeds asan soak-short vm-short ## everything, sanitizers included (root)
+	@echo "test: all parts passed"
+
+asan: ## unit and namespace tests under ASan and UBSan (root)
+	$(MAKE) SAN=asan bins
+	$(MAKE) SAN=asan unit bpf-test net-test
+
+tsan: ## unit and namespace tests under TSan (root)
+	$(MAKE) SAN=tsan bins
+	$(MAKE) SAN=tsan unit net-test
+
+cov: ## line coverage of the unit tests, by layer
+	$(MAKE) SAN=cov unit
+	@scripts/coverage.sh build/cov
+
+lint: all ## layers, clang-tidy, cppcheck, shellcheck
+	@scripts/lint.sh
+
+install: all ## into PREFIX (/usr/local), DESTDIR in front
+	install -D -m 755 $(SLUICE) $(DESTDIR)$(PREFIX)/sbin/sluice
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/sluice README.md LICENSE
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/sluice/examples topology/*.conf
+
+uninstall: ## what install put there
+	rm -f $(DESTDIR)$(PREFIX)/sbin/sluice
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/sluice
 
 # ---- The rest -------------------------------------------------------------------------------------------------------
 .PHONY: clean help install uninstall

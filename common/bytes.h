@@ -17,7 +17,7 @@
 #define unlikely(x)   __builtin_expect(!!(x), 0)
 
 /** container_of() - The struct of type @type whose member @member is at @ptr */
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)((uintptr_t)(ptr) - offsetof(type, member)))
 
 /*
  * X_at() loads and put_X() stores at any alignment. be16, be24, be32 and be64 convert between network order in memory

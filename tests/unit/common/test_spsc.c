@@ -66,7 +66,7 @@ static void *produce(void *arg)
 	uint64_t next = 0, one = 1;
 
 	while (next < MESSAGES) {
-		uint32_t n = spsc_reserve(&d->r, 1 + (uint32_t)next % 7);
+		uint32_t n = spsc_reserve(&d->r, (uint32_t)min_u64(1 + next % 7, MESSAGES - next));
 
 		if (n == 0) {
 			sched_yield();

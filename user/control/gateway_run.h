@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* The gateway from start to end, as `sluice run` calls it. */
+#ifndef USER_CONTROL_GATEWAY_RUN_H
+#define USER_CONTROL_GATEWAY_RUN_H
+
+#include "common/fault.h"
+#include "user/control/config.h"
+
+/**
+ * gateway_run() - Start the gateway of a configuration, run it until SIGTERM or SIGINT, drain it, leave nothing behind.
+ * @config:  checked; stays the caller's
+ * @version: for `status`
+ * @f:       why it could not start, or why it had to stop
+ *
+ * Return: 0 after a signal, -EADDRINUSE when the instance or a device of its is taken, -EPERM when privileges are
+ * missing, or another -errno
+ */
+int gateway_run(const struct config *config, const char *version, struct fault *f);
+
+#endif

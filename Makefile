@@ -144,6 +144,10 @@ bpf-test: all $(BPFTEST_BINS) ## BPF_PROG_TEST_RUN tests (root)
 net-test: bins ## network-namespace tests against the real kernel (root)
 	@B=$(B) tests/net/run.sh $(ONLY)
 
+vm-test: bins ## the gateway under Debian's 6.1 and newest kernels, in QEMU guests (root, downloads 70 MB once)
+	@scripts/deps.sh guest
+	@B=$(B) tests/vm/run.sh $(ONLY)
+
 # ---- The rest -------------------------------------------------------------------------------------------------------
 .PHONY: clean help install uninstall
 clean: ## remove build/

@@ -163,7 +163,10 @@ i=0
 for net in "${nets[@]}"; do
 	IFS=, read -r tap props <<<"$net"
 	[[ $tap == tap=?* ]] || die "--net: '$net' is not tap=IF[,PROPERTY=VALUE...]"
-	netdev="tap,id=net$i,ifname=${tap#tap=},script=no,downscript=no"
+	tap=${tap#tap=}
+	# QEMU would make it, and nobody would be on its other side.
+	ip link show dev "$tap" >/dev/null 2>&1 || die "--net: no such device here: $tap"
+	netdev="tap,id=net$i,ifname=$tap,script=no,downscript=no"
 	device="virtio-net-pci,netdev=net$i,mac=$(printf '52:54:00:5c:00:%02x' "$i")"
 	IFS=, read -ra props <<<"$props"
 	for prop in "${props[@]}"; do

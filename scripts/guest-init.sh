@@ -51,6 +51,10 @@ mount -t proc none /host/proc
 mount -t sysfs none /host/sys
 mount --rbind /dev /host/dev
 mkdir -p /dev/pts /dev/shm
+ln -s /proc/self/fd /dev/fd
+ln -s /proc/self/fd/0 /dev/stdin
+ln -s /proc/self/fd/1 /dev/stdout
+ln -s /proc/self/fd/2 /dev/stderr
 mount -t devpts none /host/dev/pts
 mount -t tmpfs none /host/dev/shm
 mount -t bpf none /host/sys/fs/bpf

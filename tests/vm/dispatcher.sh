@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# shellcheck source-path=SCRIPTDIR
 # Another program's XDP program was there first: both run, behind libxdp's dispatcher, and the other one stays.
 # guest: --kernel new --smp 2 --timeout 300
 set -uo pipefail
@@ -9,9 +10,11 @@ set -uo pipefail
 . tests/vm/lib.sh
 set +e
 
+# shellcheck disable=SC2317	# called through check
 # counted: the packets that the other program saw.
 counted() { bpftool --json map dump pinned "$PIN/packets" | grep -oE '"value":[0-9]+' | cut -d : -f 2; }
 
+# shellcheck disable=SC2317	# called through check
 # seen_by_both MINIMUM CMD...: CMD succeeds, its packets pass the other program and are forwarded by the engine.
 seen_by_both() {
 	local minimum=$1 before after

@@ -4,16 +4,16 @@
 
 CHECKS_FAILED=0
 
-# check NAME CMD...: one line of the result; what CMD printed follows when it failed.
+# check NAME CMD...: one line of the result; what CMD printed follows when it failed. CMD runs in this shell: it may set
+# variables, as gateway_start does.
 check() {
-	local name=$1 out
+	local name=$1 out=$TOPO_STATE/check.log
 	shift
-	if out=$("$@" 2>&1); then
+	if "$@" >"$out" 2>&1; then
 		echo "ok $name"
 	else
 		echo "not ok $name"
-		# shellcheck disable=SC2001
-		sed 's/^/    /' <<<"$out"
+		sed 's/^/    /' "$out"
 		CHECKS_FAILED=$((CHECKS_FAILED + 1))
 	fi
 }
@@ -74,7 +74,7 @@ by_engine() {
 }
 
 # xdp_program HOST DEV NAME: a program of that name runs there, alone or behind libxdp's dispatcher.
-xdp_program() { in_ns "$1" xdp-loader status "$2" | grep -w "$3"; }
+xdp_program() { in_ns "$1" xdp-loader status "$2" | grep -E " $3"; }
 
 has_no_xdp() { ! ip -n "$(ns "$1")" -d link show dev "$2" | grep 'prog/xdp'; }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# shellcheck source-path=SCRIPTDIR
 # The oldest kernel that is supported. What it lacks is done without, and `status` names each thing.
 # guest: --kernel 6.1 --smp 2 --timeout 300
 set -uo pipefail

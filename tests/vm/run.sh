@@ -28,7 +28,7 @@ for part in "${parts[@]}"; do
 	echo "--- $part${options[*]:+ (guest: ${options[*]})}"
 	start=$SECONDS
 	if [ ${#options[@]} -gt 0 ]; then
-		scripts/guest.sh "${options[@]}" -- env B="$B" "$here/$part.sh" 2>&1 | tee "$log"
+		scripts/guest.sh "${options[@]}" -- env B="$B" ${SLUICE:+SLUICE="$SLUICE"} "$here/$part.sh" 2>&1 | tee "$log"
 	else
 		"$here/$part.sh" 2>&1 | tee "$log"
 	fi

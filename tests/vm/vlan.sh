@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# shellcheck source-path=SCRIPTDIR
 # VLAN devices of the kernel, which the gateway mirrors as interfaces of their port.
 # guest: --kernel new --smp 2 --timeout 300
 #
@@ -28,6 +29,7 @@ vlan_add() {	# vlan_add HOST DEV NAME PROTOCOL ID [ADDRESS...]
 	[ $# -le 5 ] || addr_add "$1" "$3" "${@:6}"
 }
 
+# shellcheck disable=SC2317	# called through check
 insert_tags() {	# insert_tags on|off: where the hosts' and the gateway's kernel put tags: beside the frame, or in it
 	in_ns h1 ethtool -K eth0 tx-vlan-hw-insert "$1" tx-vlan-stag-hw-insert "$1" &&
 		in_ns h2 ethtool -K eth0 tx-vlan-hw-insert "$1" tx-vlan-stag-hw-insert "$1"

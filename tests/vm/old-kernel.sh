@@ -25,8 +25,8 @@ check 'TCP over IPv6 through the engine' by_engine 100 sends h1 h2 fd02::2
 check 'the gateway answers on its own address' reaches h1 10.1.0.1
 
 check 'status: no multi-buffer sockets' status_says 'multi-buffer|scatter|XDP_USE_SG'
-check 'status: no transmit metadata' status_says '(TX|transmit) (checksum|metadata)|xsk_tx_metadata'
-check 'status: no reception metadata' status_says 'kfunc|(RX|reception) metadata'
+check 'status: no transmit metadata' status_says 'transmit checksums in software|(TX|transmit) metadata'
+check 'status: no reception metadata' status_says 'no RX metadata: the kernel'
 check 'status: no netdev family' status_says 'netdev (generic.netlink )?family|family .?netdev'
 
 check 'SIGTERM ends it' gateway_stop

@@ -59,7 +59,8 @@ echo "guest-kernel.sh: getting $suite's kernel" >&2
 apt-get "${apt[@]}" update >"$work/log" 2>&1 || { tail -n 5 "$work/log" >&2; die "cannot read the lists of $suite"; }
 
 depends() { apt-cache "${apt[@]}" depends "$1" 2>/dev/null | awk '$1 == "Depends:" { print $2 }'; }
-image=$(depends "linux-image-cloud-$arch" | grep -m 1 '^linux-image-[0-9]') || die "$suite has no linux-image-cloud-$arch"
+image=$(depends "linux-image-cloud-$arch" | grep -m 1 '^linux-image-[0-9]') ||
+	die "$suite has no linux-image-cloud-$arch"
 release=${image#linux-image-}
 # Debian 14 and its backports split the image: then vmlinuz, modules and configuration have a package each.
 mapfile -t parts < <(depends "$image" | grep -E "^linux-(base|binary|modules)-${release//+/\\+}\$")

@@ -183,7 +183,8 @@ for net in "${nets[@]}"; do
 	i=$((i + 1))
 done
 
-"$virtiofsd" --socket-path="$work/tmp/virtiofsd" -o source="$work/root" -o cache=always >"$work/tmp/virtiofsd.log" 2>&1 &
+"$virtiofsd" --socket-path="$work/tmp/virtiofsd" -o source="$work/root" -o cache=always \
+	>"$work/tmp/virtiofsd.log" 2>&1 &
 pids+=($!)
 for _ in $(seq 100); do
 	[ -S "$work/tmp/virtiofsd" ] && break

@@ -32,7 +32,8 @@ pin_note "$PIN"
 mkdir "$PIN"
 
 routed_up
-check 'the other program is loaded' in_ns gw xdp-loader load --mode native --pin-path "$PIN" lan "$B/tests/vm/count.bpf.o"
+check 'the other program is loaded' \
+	in_ns gw xdp-loader load --mode native --pin-path "$PIN" lan "$B/tests/vm/count.bpf.o"
 check 'the kernel forwards behind it' reaches h1 10.2.0.2
 check 'it counts' test "$(counted)" -ge 3
 

@@ -78,4 +78,8 @@ xdp_program() { in_ns "$1" xdp-loader status "$2" | grep -E " $3"; }
 
 has_no_xdp() { ! ip -n "$(ns "$1")" -d link show dev "$2" | grep 'prog/xdp'; }
 
-has_no_pins() { [ ! -e "/sys/fs/bpf/sluice/$GATEWAY_INSTANCE" ] || { find "/sys/fs/bpf/sluice/$GATEWAY_INSTANCE"; false; }; }
+has_no_pins() {
+	[ -e "/sys/fs/bpf/sluice/$GATEWAY_INSTANCE" ] || return 0
+	find "/sys/fs/bpf/sluice/$GATEWAY_INSTANCE"
+	return 1
+}

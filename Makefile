@@ -211,6 +211,9 @@ install: all ## into PREFIX (/usr/local), DESTDIR in front
 uninstall: ## what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/sluice
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/sluice
+vm-test: bins ## the gateway under Debian's 6.1 and newest kernels, in QEMU guests (root, downloads 70 MB once)
+	@scripts/deps.sh guest
+	@B=$(B) tests/vm/run.sh $(ONLY)
 
 # ---- The rest -------------------------------------------------------------------------------------------------------
 .PHONY: clean help install uninstall

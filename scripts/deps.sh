@@ -18,7 +18,7 @@ test=(
 	python3-scapy python3-minimal procps socat openssh-client
 	valgrind clang-tidy-14 cppcheck shellcheck
 )
-guest=(qemu-system-x86 busybox-static cpio zstd xz-utils kmod)
+guest=(qemu-system-x86 qemu-system-common busybox-static cpio xz-utils kmod debian-archive-keyring xdp-tools)
 
 want=("${build[@]}" "${test[@]}")
 [ "${1:-}" = guest ] && want+=("${guest[@]}")

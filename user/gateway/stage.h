@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stages and the graph that joins them.
+ *
+ * A stage takes a batch of packets and pushes each onto one of its named edges. The graph is a list of stages in
+ * downstream order; at start each edge's name is resolved to the queue of the stage it leads to. After each stage the
+ * worker runs the most downstream stage that has something queued, so whatever a stage pushes downstream finds an
+ * empty queue: a stage that makes one packet of each never overflows. A stage that makes several of one (fragments,
+ * segments) says `resumes`, looks at edge_room() and leaves the rest in its batch for the next turn.
+ *
+ * An edge may also lead upstream (what was made here is routed like anything else; what leaves a tunnel enters again):
+ * such packets count their passes in pkt->depth.
+ */
+#ifndef USER_GATEWAY_STAGE_H
+#define USER_GATEWAY_STAGE_H
+
+#include <stdbool.h>
+
+#include "user/packet/pkt.h"
+
+#define STAGE_BATCH_MAX 256	/* packets queued in front of a stage */
+#define STAGE_EDGES_MAX 8
+#define STAGES_MAX 24
+#define STAGE_DEPTH_MAX 4	/* passes of one packet through an upstream edge */
+
+struct worker;
+
+struct batch {
+	unsigned int n;
+	struct pkt *pkt[STAGE_BATCH_MAX];
+};
+
+/* Where a stage's packets go, for one worker. */
+struct edges {
+	struct worker *w;
+	struct batch *to[STAGE_EDGES_MAX];
+};
+
+struct stage {
+	const char *name;
+	/**
+	 * run - Handle a batch: every packet is pushed, dropped or consumed.
+	 *
+	 * With `resumes`, what the stage has no room for is left at the batch's start and in->n says how much.
+	 */
+	void (*run)(struct worker *w, struct batch *in, struct edges *out);
+	const char *next[STAGE_EDGES_MAX];	/* names of stages, by the stage's own edge numbers */
+	bool resumes;
+};
+
+/* Drop a packet under a reason. */
+void edge_drop(struct edges *out, struct pkt *p, enum drop why);
+
+static inline unsigned int edge_room(const struct edges *out, unsigned int edge)
+{
+	return STAGE_BATCH_MAX - out->to[edge]->n;
+}
+
+/* Hand a packet on. A full queue drops it under its own reason; downstream edges never are (see above). */
+static inline void edge_push(struct edges *out, unsigned int edge, struct pkt *p)
+{
+	struct batch *b = out->to[edge];
+
+	if (__builtin_expect(b->n == STAGE_BATCH_MAX, 0)) {
+		edge_drop(out, p, DROP_stage_full);
+		return;
+	}
+	b->pkt[b->n++] = p;
+}
+
+/* Hand a packet to a stage upstream. */
+static inline void edge_push_back(struct edges *out, unsigned int edge, struct pkt *p)
+{
+	if (++p->depth > STAGE_DEPTH_MAX)
+		edge_drop(out, p, DROP_loop_depth);
+	else
+		edge_push(out, edge, p);
+}
+
+/* The stages, each in its own file. */
+extern const struct stage stage_input;
+extern const struct stage stage_punt;
+extern const struct stage stage_ip4_input;
+extern const struct stage stage_ip6_input;
+extern const struct stage stage_ip_local;
+extern const struct stage stage_icmp_error;
+extern const struct stage stage_ip_out;
+extern const struct stage stage_forward;
+extern const struct stage stage_segment;
+extern const struct stage stage_fragment;
+extern const struct stage stage_neigh;
+extern const struct stage stage_coalesce;
+extern const struct stage stage_tx;
+
+#endif

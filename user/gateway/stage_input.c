@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stage "input": the first look at what a port received.
+ *
+ * Reads: off, len, total_bytes, port_in, what the port knew. Writes: everything that parsing finds, iface_in.
+ */
+#include <netinet/in.h>
+#include <linux/if_ether.h>
+#include <sys/socket.h>
+
+#include "user/gateway/trace.h"
+#include "user/gateway/worker.h"
+
+enum { INPUT_IP4, INPUT_IP6, INPUT_PUNT };
+
+/* For whom is this frame? RFC 1122 2.3: unicast to another station is not ours, even if the device let it through. */
+static bool mac_is_other(const struct pkt *p, const struct iface *iface)
+{
+	const uint8_t *dst = pkt_data(p);
+
+	return !(p->flags & PKT_L2_GROUP) &&
+	       ((u32_at(dst) ^ u32_at(iface->mac)) | (wire16_at(dst + 4) ^ wire16_at(iface->mac + 4)));
+}
+
+static void input_run(struct worker *w, struct batch *in, struct edges *out)
+{
+	const struct tables *t = w->tables;
+
+	for (unsigned int i = 0; i < in->n; i++) {
+		struct pkt *p = in->pkt[i];
+		uint32_t caps = w->port_caps[p->port_in];
+		enum drop why = caps & WORKER_PORT_L2 ? pkt_parse_eth(p) : pkt_parse_ip(p);
+
+		if (i + 2 < in->n)
+			__builtin_prefetch(pkt_data(in->pkt[i + 2]));
+		if (unlikely(w->tracing))
+			trace_select(w->tracer, w->now_ns, w->area, p);
+		if (unlikely(why != DROP_NONE)) {
+			edge_drop(out, p, why);
+			continue;
+		}
+		p->iface_in = tables_iface_of(t, p);
+		if (unlikely(p->iface_in == IFACE_NONE)) {
+			edge_drop(out, p, DROP_vlan_unknown);
+			continue;
+		}
+		if (caps & WORKER_PORT_L2 && unlikely(mac_is_other(p, &t->ifaces[p->iface_in]))) {
+			edge_drop(out, p, DROP_not_our_mac);
+			continue;
+		}
+		if (caps & PORT_CAP_RX_PARTIAL && p->csum == PKT_CSUM_NONE)
+			pkt_find_partial(p);
+		if (likely(p->family == AF_INET))
+			edge_push(out, INPUT_IP4, p);
+		else if (p->family == AF_INET6)
+			edge_push(out, INPUT_IP6, p);
+		else if (p->ether_type == htons(ETH_P_ARP))
+			edge_push(out, INPUT_PUNT, p);
+		else
+			edge_drop(out, p, DROP_eth_type);
+	}
+}
+
+const struct stage stage_input = {
+	.name = "input", .run = input_run,
+	.next = { [INPUT_IP4] = "ip4-input", [INPUT_IP6] = "ip6-input", [INPUT_PUNT] = "punt" },
+};

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The gateway's ports: open, follow their devices, give them back.
+ *
+ * A device that vanishes closes its port; one of the same name that comes back opens it again. A port that cannot be
+ * opened is tried again with growing delay, so that the gateway may be started before its devices.
+ */
+#include "user/control/gateway.h"
+
+#include <errno.h>
+#include <linux/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "user/control/devinfo.h"
+#include "user/packet/tun.h"
+#include "user/packet/xsk.h"
+
+#define RETRY_NS NS_PER_S
+
+struct gw_port *gw_port_by_ifindex(struct gateway *gw, int ifindex)
+{
+	for (unsigned int i = 0; i < gw->n_ports; i++)
+		if (ifindex && gw->ports[i].port.ifindex == ifindex)
+			return &gw->ports[i];
+	return NULL;
+}
+
+struct gw_port *gw_port_by_name(struct gateway *gw, const char *name)
+{
+	for (unsigned int i = 0; i < gw->n_ports; i++)
+		if (strcmp(gw->ports[i].cfg->name, name) == 0)
+			return &gw->ports[i];
+	for (unsigned int i = 0; i < gw->n_ports; i++)
+		if (strcmp(gw->ports[i].cfg->device, name) == 0)
+			return &gw->ports[i];
+	return NULL;
+}
+
+static void reason_add(struct port *port, const char *text)
+{
+	if (port->n_reasons < PORT_REASONS_MAX)
+		snprintf(port->reasons[port->n_reasons++], sizeof(port->reasons[0]), "%s", text);
+}
+
+static void iface_settings(struct iface *iface, const struct config_iface *cfg)
+{
+	snprintf(iface->name, sizeof(iface->name), "%s", cfg->name);
+	iface->rp_filter = (enum iface_rp_filter)cfg->rp_filter;
+	iface->check_source = iface->rp_filter != IFACE_RP_OFF;
+	iface->mss_clamp = (uint16_t)cfg->mss_clamp;
+	iface->clamps_mss = cfg->mss_clamp != CONFIG_MSS_OFF;
+}
+
+static uint16_t iface_add(struct gateway *gw, struct gw_port *gp, const struct config_iface *cfg,
+			  const struct config_vlan *vlan)
+{
+	uint16_t id = gw->n_ifaces++;
+	struct iface *iface = &gw->ifaces[id];
+
+	*iface = (struct iface){ .id = id, .port = gp->port.id };
+	iface_settings(iface, cfg);
+	if (vlan) {
+		iface->n_vlans = vlan->inner ? 2 : 1;
+		iface->tpid[0] = vlan->tpid;
+		iface->vlan[0] = vlan->id;
+		iface->tpid[1] = 0x8100;
+		iface->vlan[1] = vlan->inner;
+	}
+	gw->iface_cfg[id] = cfg;
+	return id;
+}
+
+int gw_ports_init(struct gateway *gw, struct fault *f)
+{
+	uint16_t next_queue = 0;
+
+	gw->n_ports = gw->cfg->n_ports;
+	for (unsigned int i = 0; i < gw->n_ports; i++) {
+		const struct config_port *cfg = &gw->cfg->ports[i];
+		struct gw_port *gp = &gw->ports[i];
+
+		gp->gw = gw;
+		gp->cfg = cfg;
+		gp->port.id = (uint16_t)i;
+		gp->port.kind = cfg->kind == CONFIG_PORT_TUN ? PORT_TUN : PORT_XSK;
+		gp->port.has_l2 = cfg->kind != CONFIG_PORT_TUN;
+		snprintf(gp->port.name, sizeof(gp->port.name), "%s", cfg->name);
+		snprintf(gp->port.device, sizeof(gp->port.device), "%s", cfg->device);
+		snprintf(gp->why_closed, sizeof(gp->why_closed), "not opened yet");
+		gp->max_queues = (uint16_t)(cfg->n_queues ? cfg->n_queues : gw->n_workers);
+		gp->first_queue = next_queue;
+		next_queue = (uint16_t)(next_queue + gp->max_queues);
+		if (gw->n_ifaces + 1u + cfg->n_vlans > TABLES_IFACES_MAX)
+			return fault_set(f, E2BIG, "port %s: more than %d interfaces", cfg->name, TABLES_IFACES_MAX);
+		gp->iface = iface_add(gw, gp, &cfg->iface, NULL);
+		for (unsigned int v = 0; v < cfg->n_vlans; v++)
+			iface_add(gw, gp, &cfg->vlans[v].iface, &cfg->vlans[v]);
+	}
+	return 0;
+}
+
+/* Which worker has which queue: as configured, else in turn. */
+static void queues_assign(struct gw_port *gp)
+{
+	const struct config_port *cfg = gp->cfg;
+
+	for (unsigned int i = 0; i < gp->port.n_queues; i++)
+		gp->queue_worker[i] = (uint8_t)(cfg->n_queue_workers ? cfg->queue_worker[i] : i % gp->gw->n_workers);
+}
+
+static struct steer_params steer_params_of(const struct gw_port *gp)
+{
+	static const enum steer_mode mode[] = {
+		[CONFIG_MODE_AUTO] = STEER_MODE_AUTO, [CONFIG_MODE_ZEROCOPY] = STEER_MODE_NATIVE,
+		[CONFIG_MODE_NATIVE] = STEER_MODE_NATIVE, [CONFIG_MODE_GENERIC] = STEER_MODE_GENERIC,
+	};
+	static const enum steer_dispatcher dispatcher[] = {
+		[CONFIG_AUTO] = STEER_DISPATCHER_AUTO, [CONFIG_ON] = STEER_DISPATCHER_YES,
+		[CONFIG_OFF] = STEER_DISPATCHER_NO,
+	};
+
+	return (struct steer_params){
+		.ifindex = gp->port.ifindex, .ifname = gp->port.device,
+		.instance = gp->gw->cfg->instance, .port = gp->cfg->name,
+		.mode = mode[gp->cfg->mode], .dispatcher = dispatcher[gp->cfg->dispatcher],
+		.metadata = gp->cfg->metadata != CONFIG_OFF,
+	};
+}
+
+static int steer_open(struct gw_port *gp, struct fault *f)
+{
+	struct steer_params params = steer_params_of(gp);
+	int err = steer_adopt(&params, &gp->steer, f);
+
+	if (err == -ENOENT)
+		err = steer_attach(&params, &gp->steer, f);
+	if (err)
+		return err;
+	for (unsigned int i = 0; i < steer_info(gp->steer)->n_reasons; i++)
+		reason_add(&gp->port, steer_info(gp->steer)->reasons[i]);
+	return 0;
+}
+
+static int xsk_queues_open(struct gw_port *gp, struct fault *f)
+{
+	const struct config *cfg = gp->gw->cfg;
+	const struct config_port *pc = gp->cfg;
+	const struct steer_info *info = steer_info(gp->steer);
+	struct xsk_params params = {
+		.zerocopy = pc->mode == CONFIG_MODE_ZEROCOPY ? XSK_ZEROCOPY_REQUIRE :
+			    pc->mode == CONFIG_MODE_AUTO && info->mode == STEER_MODE_NATIVE ? XSK_ZEROCOPY_AUTO :
+											 XSK_ZEROCOPY_NO,
+		.multibuffer = pc->multibuffer != CONFIG_OFF && info->frags,
+		.tx_metadata = pc->checksum_offload != CONFIG_OFF,
+		.rx_metadata = info->metadata,
+		.rx_size = pc->rings.rx, .tx_size = pc->rings.tx,
+		.fill_size = pc->rings.fill, .completion_size = pc->rings.completion,
+		.busy_poll = cfg->busy_poll.enabled,
+		.busy_poll_usecs = cfg->busy_poll.usecs, .busy_poll_budget = cfg->busy_poll.budget,
+		.native = info->mode == STEER_MODE_NATIVE,
+	};
+
+	for (unsigned int i = 0; i < gp->port.n_queues; i++) {
+		struct worker *w = gp->gw->engine->workers[gp->queue_worker[i]];
+		uint16_t index = (uint16_t)(gp->first_queue + i);
+		int err;
+
+		params.qid = (uint16_t)(pc->n_queue_ids ? pc->queue_ids[i] : i);
+		params.index = index;
+		params.area = w->area;
+		params.counters = counter_maps_port(&gp->gw->counters, index);
+		params.drops = (struct sluice_drops *)w->drops;
+		err = xsk_open(&gp->port, &gp->port.queues[i], &params, f);
+		if (!err)
+			err = steer_set_xsk(gp->steer, params.qid, gp->port.queues[i]->fd, f);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int tun_queues_open(struct gw_port *gp, struct fault *f)
+{
+	const struct config_port *pc = gp->cfg;
+	struct gateway *gw = gp->gw;
+	struct tun_params params = {
+		.n_queues = gp->port.n_queues, .persistent = pc->tun_persistent,
+		.offload_csum = pc->tun_offloads & CONFIG_TUN_CSUM, .offload_tso4 = pc->tun_offloads & CONFIG_TUN_TSO4,
+		.offload_tso6 = pc->tun_offloads & CONFIG_TUN_TSO6, .offload_uso = pc->tun_offloads & CONFIG_TUN_USO,
+		.owner = pc->tun_owner, .mtu_bytes = pc->iface.mtu,
+	};
+
+	for (unsigned int i = 0; i < gp->port.n_queues; i++) {
+		struct worker *w = gw->engine->workers[gp->queue_worker[i]];
+		uint16_t index = (uint16_t)(gp->first_queue + i);
+
+		params.queue[i] = (struct tun_queue_params){
+			.index = index, .area = w->area, .counters = counter_maps_port(&gw->counters, index),
+			.drops = (struct sluice_drops *)w->drops,
+		};
+	}
+	return tun_open(&gp->port, &params, f);
+}
+
+static void queues_close(struct gw_port *gp)
+{
+	for (unsigned int i = 0; i < PORT_QUEUES_MAX; i++) {
+		if (gp->port.queues[i])
+			gp->port.queues[i]->ops->close(gp->port.queues[i]);
+		gp->port.queues[i] = NULL;
+	}
+}
+
+/* How many queues the port uses: as configured, else one for each worker as far as the device has them. */
+static int queue_count(struct gw_port *gp, uint16_t *n, struct fault *f)
+{
+	struct devinfo info;
+	int err;
+
+	if (gp->cfg->n_queues) {
+		*n = (uint16_t)gp->cfg->n_queues;
+		return 0;
+	}
+	*n = (uint16_t)gp->gw->n_workers;
+	if (gp->port.kind == PORT_TUN)
+		return 0;
+	err = devinfo_get((uint32_t)gp->port.ifindex, &info, f);
+	if (err)
+		return err;
+	if (info.rx_queues < *n)
+		*n = (uint16_t)info.rx_queues;
+	if (info.rx_queues > *n) {
+		char text[160];
+
+		snprintf(text, sizeof(text), "device has %u reception queues, %u workers take %u: what arrives on the "
+			 "others goes to the kernel; set workers.count or reduce them by ethtool -L", info.rx_queues,
+			 gp->gw->n_workers, *n);
+		reason_add(&gp->port, text);
+	}
+	return 0;
+}
+
+static int device_find(struct gw_port *gp, struct fault *f)
+{
+	unsigned int ifindex = if_nametoindex(gp->cfg->device);
+
+	if (gp->port.kind == PORT_TUN)
+		return 0;	/* made by opening it */
+	if (!ifindex)
+		return fault_set(f, ENODEV, "no device %s", gp->cfg->device);
+	gp->port.ifindex = (int)ifindex;
+	return 0;
+}
+
+int gw_port_open(struct gw_port *gp, struct fault *f)
+{
+	struct gateway *gw = gp->gw;
+	int err;
+
+	gp->port.n_reasons = 0;
+	gp->port.caps = 0;
+	gp->port.mode[0] = 0;
+	err = device_find(gp, f);
+	if (!err)
+		err = queue_count(gp, &gp->port.n_queues, f);
+	if (err)
+		goto err_prefix;
+	queues_assign(gp);
+	/* Rings take frames from the workers' areas. */
+	engine_pause(gw->engine);
+	if (gp->port.kind == PORT_TUN)
+		err = tun_queues_open(gp, f);
+	else
+		err = steer_open(gp, f);
+	if (!err && gp->port.kind == PORT_XSK)
+		err = xsk_queues_open(gp, f);
+	if (!err && gp->port.kind == PORT_XSK &&
+	    (gp->cfg->partial_checksums == CONFIG_ON ||
+	     (gp->cfg->partial_checksums == CONFIG_AUTO && devinfo_sends_partial((uint32_t)gp->port.ifindex))))
+		gp->port.caps |= PORT_CAP_RX_PARTIAL;
+	if (err) {
+		queues_close(gp);
+		steer_close(gp->steer);
+		gp->steer = NULL;
+	} else {
+		engine_port_attach(gw->engine, &gp->port, gp->queue_worker);
+		gp->open = true;
+	}
+	engine_resume(gw->engine);
+	if (err)
+		goto err_prefix;
+	gp->why_closed[0] = 0;
+	log_info("port %s: %s, %s, %u queue%s", gp->cfg->name, gp->cfg->device, gp->port.mode, gp->port.n_queues,
+		 gp->port.n_queues == 1 ? "" : "s");
+	for (unsigned int i = 0; i < gp->port.n_reasons; i++)
+		log_info("port %s: %s", gp->cfg->name, gp->port.reasons[i]);
+	gw->dirty |= GW_DIRTY_PORTS | GW_DIRTY_TABLES | GW_DIRTY_STEER;
+	return 0;
+
+err_prefix:
+	fault_prefix(f, "port %s: ", gp->cfg->name);
+	if (f)
+		snprintf(gp->why_closed, sizeof(gp->why_closed), "%s", f->text);
+	gp->port.ifindex = 0;
+	return err;
+}
+
+void gw_port_close(struct gw_port *gp, const char *why)
+{
+	struct gateway *gw = gp->gw;
+
+	snprintf(gp->why_closed, sizeof(gp->why_closed), "%s", why);
+	if (!gp->open)
+		return;
+	/* First nothing new comes in, then nothing is on its way, then the sockets go. */
+	if (gp->steer)
+		steer_set_enabled(gp->steer, false);
+	engine_pause(gw->engine);
+	engine_port_detach(gw->engine, &gp->port);
+	queues_close(gp);
+	engine_resume(gw->engine);
+	steer_close(gp->steer);
+	gp->steer = NULL;
+	gp->open = false;
+	gp->port.up = false;
+	gp->port.ifindex = 0;
+	gw->dirty |= GW_DIRTY_PORTS | GW_DIRTY_TABLES;
+}
+
+static void retry_open(void *ctx)
+{
+	struct gw_port *gp = ctx;
+	struct fault f;
+
+	if (gp->open || (gp->port.kind == PORT_XSK && !if_nametoindex(gp->cfg->device)))
+		return;		/* a link event will tell */
+	if (gw_port_open(gp, &f)) {
+		log_warn("%s; trying again", f.text);
+		loop_add_timer(gp->gw->loop, &gp->retry, RETRY_NS, 0, retry_open, gp);
+		return;
+	}
+	if (gp->gw->mirror)
+		mirror_resync(gp->gw->mirror);	/* routes may have named the device before it was a port */
+}
+
+/* The link's state of one open port; true when something changed. */
+static bool link_follow(struct gw_port *gp, const struct nl_link *link)
+{
+	struct gateway *gw = gp->gw;
+	bool up = (link->flags & IFF_UP) && (link->flags & IFF_LOWER_UP);
+	bool changed = up != gp->port.up || link->mtu != gp->port.mtu_bytes ||
+		       (gp->port.has_l2 && memcmp(link->lladdr, gp->port.mac, 6) != 0);
+
+	if (!changed)
+		return false;
+	if (up != gp->port.up)
+		log_info("port %s: link %s", gp->cfg->name, up ? "up" : "down");
+	if (gp->port.mtu_bytes && link->mtu != gp->port.mtu_bytes)
+		log_info("port %s: MTU %u", gp->cfg->name, link->mtu);
+	engine_pause(gw->engine);
+	gp->port.up = up;
+	gp->port.mtu_bytes = link->mtu;
+	if (gp->port.has_l2)
+		memcpy(gp->port.mac, link->lladdr, 6);
+	engine_port_caps_changed(gw->engine);
+	engine_resume(gw->engine);
+	if (gp->steer)
+		steer_set_mac(gp->steer, gp->port.mac);
+	return true;
+}
+
+/* What an interface takes over from its port and from the kernel's device of the same identity. */
+static void iface_follow(struct gateway *gw, struct iface *iface)
+{
+	const struct gw_port *gp = &gw->ports[iface->port];
+	const struct config_iface *cfg = gw->iface_cfg[iface->id];
+	const struct nl_link *link;
+
+	memcpy(iface->mac, gp->port.mac, 6);
+	iface->mtu_bytes = gp->port.mtu_bytes;
+	iface->up = gp->open && gp->port.up;
+	if (iface->n_vlans == 0)
+		iface->ifindex = gp->port.ifindex;
+	else if (iface->ifindex && gw->mirror) {
+		link = mirror_link(gw->mirror, (uint32_t)iface->ifindex);
+		if (link) {
+			memcpy(iface->mac, link->lladdr, 6);
+			iface->mtu_bytes = link->mtu;
+			iface->up &= (link->flags & IFF_UP) != 0;
+		}
+	}
+	if (cfg && cfg->mtu)
+		iface->mtu_bytes = cfg->mtu;
+	gw_addrs_update(gw, iface);
+}
+
+void gw_ports_update(struct gateway *gw)
+{
+	for (unsigned int i = 0; i < gw->n_ports; i++) {
+		struct gw_port *gp = &gw->ports[i];
+		const struct nl_link *link = NULL;
+
+		if (gp->open && gw->mirror) {
+			link = mirror_link(gw->mirror, (uint32_t)gp->port.ifindex);
+			if (!link || strcmp(link->name, gp->cfg->device) != 0) {
+				log_warn("port %s: device %s is gone", gp->cfg->name, gp->cfg->device);
+				gw_port_close(gp, "device is gone");
+			} else {
+				link_follow(gp, link);
+			}
+		}
+		if (!gp->open && !loop_timer_armed(&gp->retry) &&
+		    (gp->port.kind == PORT_TUN || !gw->mirror || mirror_link_by_name(gw->mirror, gp->cfg->device)))
+			loop_add_timer(gw->loop, &gp->retry, 0, 0, retry_open, gp);
+	}
+	for (uint16_t i = 0; i < gw->n_ifaces; i++)
+		iface_follow(gw, &gw->ifaces[i]);
+	gw->dirty |= GW_DIRTY_TABLES | GW_DIRTY_STEER;
+}

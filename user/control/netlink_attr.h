@@ -49,6 +49,21 @@ static inline size_t nl_len(const struct nlattr *a)
 	return (size_t)a->nla_len - NL_ATTR_HDR;
 }
 
+/* A list: attributes of one type, one after the other. */
+struct nl_run {
+	const uint8_t *at;
+	size_t left;
+	bool bad;			/* ended at an attribute that is cut off */
+};
+
+static inline struct nl_run nl_run_of(const struct nlattr *nest)
+{
+	return nest ? (struct nl_run){ nl_data(nest), nl_len(nest), false } : (struct nl_run){ NULL, 0, false };
+}
+
+/** nl_run_next() - Next attribute, or NULL at the end. */
+const struct nlattr *nl_run_next(struct nl_run *run);
+
 static inline bool nl_get(const struct nlattr *a, void *to, size_t bytes)
 {
 	if (!a)

@@ -7,26 +7,37 @@
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 
+const struct nlattr *nl_run_next(struct nl_run *run)
+{
+	const struct nlattr *a = (const struct nlattr *)(const void *)run->at;
+	size_t step;
+
+	if (run->left == 0)
+		return NULL;
+	if (run->left < NL_ATTR_HDR || a->nla_len < NL_ATTR_HDR || a->nla_len > run->left) {
+		run->bad = true;
+		run->left = 0;
+		return NULL;
+	}
+	step = nl_align(a->nla_len);
+	if (step > run->left)	/* the last one may come without padding */
+		step = run->left;
+	run->at += step;
+	run->left -= step;
+	return a;
+}
+
 bool nl_attrs(const void *at, size_t len, const struct nlattr **tb, unsigned int n)
 {
-	const uint8_t *p = at;
+	struct nl_run run = { at, len, false };
+	const struct nlattr *a;
 
 	memset(tb, 0, n * sizeof(*tb));
-	while (len > 0) {
-		const struct nlattr *a = (const struct nlattr *)(const void *)p;
-		size_t step;
-
-		if (len < NL_ATTR_HDR || a->nla_len < NL_ATTR_HDR || a->nla_len > len)
-			return false;
+	while ((a = nl_run_next(&run))) {
 		if (mnl_attr_get_type(a) < n)
 			tb[mnl_attr_get_type(a)] = a;
-		step = nl_align(a->nla_len);
-		if (step >= len)	/* the last one may come without padding */
-			break;
-		p += step;
-		len -= step;
 	}
-	return true;
+	return !run.bad;
 }
 
 bool nl_attrs_msg(const struct nlmsghdr *nlh, size_t hdr, const struct nlattr **tb, unsigned int n)

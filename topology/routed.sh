@@ -53,7 +53,8 @@ routed_vlan_conf() {
 	);
 	interfaces = (
 	    { name = "lan10"; port = "lan"; vlan = 10; addresses = [ "10.1.0.1/24", "fd01::1/64" ]; },
-	    { name = "wan20"; port = "wan"; vlan = 20; outer_vlan = 100; addresses = [ "10.2.0.1/24", "fd02::1/64" ]; }
+	    { name = "wan20"; port = "wan"; vlan = 20; outer_vlan = 100; mtu = $((TOPO_MTU - 8));
+	      addresses = [ "10.2.0.1/24", "fd02::1/64" ]; }
 	);
 	END
 }

@@ -21,25 +21,37 @@ test_two_queues() {
 	equal "receive queues of lan" "$(in_ns gw ethtool -l lan | awk '/Current/ { on = 1 } on && /^RX:/ { print $2 }')" 2
 }
 
+# No frames on the link of link_up but those of the test.
+silent() {
+	in_ns h1 sysctl -qw net.ipv6.conf.all.disable_ipv6=1
+	in_ns h2 sysctl -qw net.ipv6.conf.all.disable_ipv6=1
+}
+
+rx_packets() { ip -n "$(ns "$1")" -s -j link show dev "$2" | jq '.[0].stats64.rx.packets'; }
+rx_reached() { [ "$(rx_packets "$1" "$2")" -ge "$3" ]; }
+
 test_pktgen_count_is_exact() {
-	local want=0 mode
+	local mode want
 	link_up
+	silent
 	sink_start h2 frames --device eth0
+	# No packet socket sees a frame that ends within its VLAN tag, so the device counts the hostile ones.
 	for mode in udp mix mutate; do
+		want=$(($(rx_packets h2 eth0) + 20000))
 		in_ns h1 "$TOOLS/pktgen" "$mode" --device eth0 --dmac "$(mac_of h2 eth0)" --count 20000 --exact >"$TOPO_STATE/sent"
 		equal "frames sent" "$(json "$TOPO_STATE/sent" .sent)" 20000
-		want=$((want + 20000))
+		wait_for 5 "all frames of $mode arrive" rx_reached h2 eth0 $want
+		equal "frames of $mode" "$(rx_packets h2 eth0)" $want
+		[ "$mode" != udp ] || wait_for 5 "pktsink counts them" sink_reached frames 20000
 	done
-	wait_for 5 "all frames arrive" sink_reached frames $want
-	kill_wait "$SINK_PID"
-	equal "frames that arrived" "$(sink_now frames)" $want
 }
 
 test_pktgen_seed_repeats() {
 	local i
 	link_up
+	silent
 	for i in 1 2; do
-		spawn h2 "dump$i" tcpdump -i eth0 -w "$TOPO_STATE/$i.pcap" -c 2000 --immediate-mode -B 16384
+		spawn h2 "dump$i" tcpdump -i eth0 -w "$TOPO_STATE/$i.pcap" -c 1900 --immediate-mode -B 16384
 		wait_for 5 "tcpdump listens" file_has "$TOPO_STATE/dump$i" 'listening on'
 		in_ns h1 "$TOOLS/pktgen" mutate --device eth0 --dmac 02:00:00:00:00:99 --count 2000 --rate 20000 --seed 7 --exact
 		join "$SPAWNED" 10

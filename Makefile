@@ -76,7 +76,7 @@ libs = $(foreach l,$(1) $(below_$(1)),$(call lib,$(l)))
 # ---- Programs -------------------------------------------------------------------------------------------------------
 SLUICE := $(B)/sluice
 PROGS := $(if $(call srcs,cli),$(SLUICE))
-BENCH_BINS := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
+BENCH_BINS := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
 TOOL_BINS := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(wildcard tests/tools/*.c))
 UNIT_BINS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*/test_*.c))
 BPFTEST_BINS := $(patsubst tests/bpf/%.c,$(B)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))

@@ -11,7 +11,7 @@ build=(
 	gcc make pkg-config clang-14 llvm-14 libclang-rt-14-dev	# clang: BPF target, fuzzers, sanitizers
 	libbpf-dev libxdp-dev libelf-dev zlib1g-dev bpftool linux-libc-dev
 	libmnl-dev libconfig-dev libjson-c-dev libpcap-dev libcap-ng-dev libseccomp-dev
-	check
+	uthash-dev check
 )
 test=(
 	iproute2 iputils-ping iputils-arping ethtool iperf3 curl tcpdump nftables

@@ -162,7 +162,8 @@ static int check_frame(const struct area *a, uint32_t i, struct fault *f)
 		return fault_set(f, EINVAL, "area %u: frame %u has lost its identity", a->id, i);
 	if (p->place >= PLACE_N)
 		return fault_set(f, EINVAL, "area %u: frame %u is in place %u", a->id, i, p->place);
-	if (p->place != PLACE_FREE && p->next != PKT_NONE && p->next >= a->n_frames)
+	/* Nobody clears the chain of a frame that he gives away. */
+	if (p->place != PLACE_FREE && p->place != PLACE_FILL && p->next != PKT_NONE && p->next >= a->n_frames)
 		return fault_set(f, EINVAL, "area %u: frame %u is chained to frame %u", a->id, i, p->next);
 	return 0;
 }

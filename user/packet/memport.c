@@ -198,10 +198,15 @@ bool memport_capture(struct port_queue *q, void *to, uint32_t room, struct mempo
 {
 	struct memport *m = (struct memport *)q;
 	struct memport_sent out = { 0 };
+	uint32_t frames = 1;
 	struct xdp_desc d;
 
+	if (ring_cons_avail(&m->tx, 1) == 0)
+		return false;
 	/* As the kernel does: nothing is sent that could not be completed. */
-	if (ring_cons_avail(&m->tx, 1) == 0 || ring_prod_free(&m->comp, PKT_FRAMES_MAX) == 0)
+	while (m->tx.descs[(m->tx.cons + frames - 1) & m->tx.mask].options & XDP_PKT_CONTD)
+		frames++;
+	if (ring_prod_free(&m->comp, frames) < frames)
 		return false;
 	do {
 		uint32_t copy;
@@ -221,7 +226,7 @@ bool memport_capture(struct port_queue *q, void *to, uint32_t room, struct mempo
 		out.bytes += d.len;
 		out.n_frames++;
 		m->comp.addrs[m->comp.prod++ & m->comp.mask] = d.addr;
-	} while (d.options & XDP_PKT_CONTD && ring_cons_avail(&m->tx, 1));
+	} while (--frames > 0);
 	ring_cons_release(&m->tx);
 	ring_prod_publish(&m->comp);
 	if (sent)

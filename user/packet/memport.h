@@ -63,7 +63,7 @@ struct memport_sent {
  * memport_capture() - Take the oldest packet from the transmit ring and complete its frames.
  * @to: receives its first @room bytes; may be NULL
  *
- * Return: false when there is none
+ * Return: false when there is none, or when the completion ring is full because the port has not been flushed
  */
 bool memport_capture(struct port_queue *q, void *to, uint32_t room, struct memport_sent *sent);
 

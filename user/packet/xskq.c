@@ -11,11 +11,13 @@
 #include "common/csum.h"
 
 #define FILL_BATCH_MAX 64
-#define PREFETCH_AHEAD 4
 /* A port's MTU is of IP packets; two VLAN tags are not counted. */
 #define ETH_TYPE_OFFSET (2 * ETH_ALEN)
 #define VLAN_HLEN_BYTES 4
 #define L2_BYTES_MAX (ETH_HLEN + 2 * VLAN_HLEN_BYTES)
+
+/* Inlined, the two loops that touch every packet would share their registers with everything around them. */
+#define own_registers __attribute__((noinline))
 
 static inline struct xskq *xskq_of(struct port_queue *q)
 {
@@ -38,28 +40,34 @@ void xskq_init(struct xskq *x)
 void xskq_fill(struct xskq *x)
 {
 	struct area *a = x->q.area;
-	uint32_t want = x->fill_target - x->n_fill, room, prod = x->fill.prod, mask = x->fill.mask;
-	uint32_t *top = a->free + a->n_free;
+	uint32_t want = x->fill_target - x->n_fill, done = 0;
 
 	/* The kernel may sit on frames that it never delivered: then n_fill can exceed what the ring shows. */
 	if ((int32_t)want < (int32_t)x->fill_batch)
 		return;
-	room = ring_prod_free(&x->fill, want);
-	want = min_u32(min_u32(want, room), a->n_free);
+	want = min_u32(min_u32(want, ring_prod_free(&x->fill, want)), a->n_free);
 	if (want == 0)
 		return;
-	for (uint32_t i = 0; i < want; i++) {
-		uint32_t frame = *--top;
-		struct pkt *p = &a->pkts[frame];
+	while (done < want) {
+		uint32_t at = x->fill.prod & x->fill.mask, run = min_u32(want - done, x->fill.size - at);
+		uint64_t *to = x->fill.addrs + at, *end = to + run;
+		const uint32_t *top = a->free + a->n_free - done;
+		uint16_t index = x->q.index;
+
+		while (to < end) {
+			uint32_t frame = *--top;
+			struct pkt *p = &a->pkts[frame];
 
 #ifdef SLUICE_DEBUG
-		assert(p->place == PLACE_FREE);
+			assert(p->place == PLACE_FREE);
 #endif
-		p->place = PLACE_FILL;
-		p->queue = x->q.index;
-		x->fill.addrs[prod++ & mask] = (uint64_t)frame << x->chunk_shift;
+			p->place = PLACE_FILL;
+			p->queue = index;
+			*to++ = (uint64_t)frame << x->chunk_shift;
+		}
+		x->fill.prod += run;
+		done += run;
 	}
-	x->fill.prod = prod;
 	ring_prod_publish(&x->fill);
 	a->n_free -= want;
 	a->count[PLACE_FREE] -= want;
@@ -110,37 +118,42 @@ static inline void reap_account(struct xskq *x, uint32_t home)
 uint32_t xskq_reap(struct xskq *x)
 {
 	struct area *a = x->q.area;
-	uint32_t cons = x->comp.cons, mask = x->comp.mask, n, home = 0;
+	uint32_t n, left;
 
 	if (x->n_tx == 0)
 		return 0;
-	n = ring_cons_avail(&x->comp, x->n_tx);
-	for (uint32_t i = 0; i < n; i++) {
-		uint64_t frame = x->comp.addrs[cons++ & mask] >> x->chunk_shift;
-		struct pkt *p = &a->pkts[frame];
+	n = left = ring_cons_avail(&x->comp, x->n_tx);
+	while (left > 0) {
+		uint32_t at = x->comp.cons & x->comp.mask, run = min_u32(left, x->comp.size - at), home = 0;
+		const uint64_t *from = x->comp.addrs + at, *end = from + run;
+		uint32_t *top = a->free + a->n_free;
 
-		if (unlikely(frame >= a->n_frames || p->place != PLACE_TX)) {
-			x->q.counters->tx_errors++;
-			continue;
-		}
+		for (; from < end; from++) {
+			/* What comes back is what tx_put() has written: it is not checked again. */
+			uint32_t frame = (uint32_t)(*from >> x->chunk_shift);
+			struct pkt *p = &a->pkts[frame];
+
 #ifdef SLUICE_DEBUG
-		assert(p->queue == x->q.index);
+			assert(frame < a->n_frames && p->place == PLACE_TX && p->queue == x->q.index);
 #endif
-		if (unlikely(p->flags & PKT_TX_HELD)) {
-			reap_account(x, home);
-			home = 0;
-			x->n_tx--;
-			reap_held(a, p);
-			continue;
+			if (unlikely(p->flags & PKT_TX_HELD)) {
+				/* It pushes on the same stack. */
+				reap_account(x, home);
+				home = 0;
+				x->n_tx--;
+				reap_held(a, p);
+				top = a->free + a->n_free;
+				continue;
+			}
+			p->place = PLACE_FREE;
+			top[home++] = frame;
 		}
-		p->place = PLACE_FREE;
-		a->free[a->n_free + home++] = (uint32_t)frame;
+		reap_account(x, home);
+		x->comp.cons += run;
+		left -= run;
 	}
-	if (n) {
-		x->comp.cons = cons;
+	if (n)
 		ring_cons_release(&x->comp);
-	}
-	reap_account(x, home);
 	return n;
 }
 
@@ -165,28 +178,63 @@ void xskq_home(struct xskq *x)
 
 /* ---- Reception ----------------------------------------------------------------------------------------------- */
 
-/* A packet of one frame, as contract of struct port_ops says: zero but for what is known. */
-static inline void pkt_received(struct pkt *p, const struct xskq *x, uint32_t off, uint32_t len, uint64_t now_ns)
+/*
+ * What all packets of a batch have in common: struct pkt from `place` on, in pieces of 16 bytes that stay in registers.
+ * Zeroing each packet and setting fields one by one takes twice the instructions.
+ */
+typedef uint64_t pkt_piece __attribute__((vector_size(16), may_alias));
+
+#define PKT_PIECE_COMMON 2			/* the first one */
+#define PKT_PIECE_ZERO 5
+#define PKT_PIECES (sizeof(struct pkt) / sizeof(pkt_piece))
+
+static_assert(offsetof(struct pkt, place) == PKT_PIECE_COMMON * sizeof(pkt_piece), "what differs stands before it");
+static_assert(offsetof(struct pkt, l3) + 8 == offsetof(struct pkt, place), "four offsets and the flags between");
+static_assert(offsetof(struct pkt, rx_time_ns) + sizeof(pkt_piece) == PKT_PIECE_ZERO * sizeof(pkt_piece),
+	      "all that is set stands before the pieces that are zero");
+
+struct rx_common {
+	pkt_piece of_place, of_area, of_time;
+};
+
+static struct rx_common rx_common_of(const struct xskq *x, uint64_t now_ns)
 {
-	/* Line by line: in one piece gcc makes it a "rep stos", which is slow to start. */
-	memset(&p->total_bytes, 0, offsetof(struct pkt, rx_time_ns) - offsetof(struct pkt, total_bytes));
-	memset(&p->rx_time_ns, 0, sizeof(*p) - offsetof(struct pkt, rx_time_ns));
+	struct pkt p;
+	const pkt_piece *piece = (const pkt_piece *)&p;
+	struct rx_common c;
+
+	memset(&p, 0, sizeof(p));
+	p.place = PLACE_ENGINE;
+	p.n_frames = 1;
+	p.port_in = x->q.port->id;
+	p.area = x->q.area->id;
+	p.rx_time_ns = now_ns;
+	memcpy(&c, piece + PKT_PIECE_COMMON, sizeof(c));
+	return c;
+}
+
+/* A packet of one frame, as the contract of struct port_ops says: zero but for what is known. */
+static inline void pkt_received(struct pkt *p, struct rx_common c, uint32_t off, uint32_t len)
+{
+	pkt_piece *to = (pkt_piece *)p;
+
 	p->next = PKT_NONE;
 	p->total_bytes = len;
 	p->off = (uint16_t)off;
 	p->len = (uint16_t)len;
-	p->place = PLACE_ENGINE;
-	p->n_frames = 1;
-	p->port_in = x->q.port->id;
-	p->area = x->q.area->id;
-	p->rx_time_ns = now_ns;
+	memset(&p->l3, 0, offsetof(struct pkt, place) - offsetof(struct pkt, l3));
+	to[PKT_PIECE_COMMON] = c.of_place;
+	to[PKT_PIECE_COMMON + 1] = c.of_area;
+	to[PKT_PIECE_COMMON + 2] = c.of_time;
+	for (unsigned int i = PKT_PIECE_ZERO; i < PKT_PIECES; i++)
+		to[i] = (pkt_piece){ 0 };
 }
 
 /*
  * Metadata of the XDP program, below the frame. A tag that the device has taken off goes back where it was: so a frame
  * looks the same whether its device strips tags or not.
  */
-static void read_meta(struct pkt *p)
+static void rx_read_meta(struct pkt *p)
 {
 	struct sluice_rx_meta m;
 	uint8_t *eth = pkt_data(p);
@@ -234,7 +282,7 @@ static void rx_drop_chain(struct xskq *x, enum drop why)
  *
  * Return: the packet that it completes, or NULL
  */
-static __attribute__((noinline)) struct pkt *rx_buffer(struct xskq *x, const struct xdp_desc *d, uint64_t now_ns)
+static struct pkt *rx_buffer(struct xskq *x, const struct xdp_desc *d, const struct rx_common *common)
 {
 	struct area *a = x->q.area;
 	uint64_t frame = d->addr >> x->chunk_shift;
@@ -256,7 +304,7 @@ static __attribute__((noinline)) struct pkt *rx_buffer(struct xskq *x, const str
 		return NULL;
 	}
 	head = x->rx_head;
-	pkt_received(p, x, off, d->len, now_ns);
+	pkt_received(p, *common, off, d->len);
 	p->place = PLACE_FILL;
 	p->queue = x->q.index;
 	if (!head) {
@@ -278,21 +326,54 @@ static __attribute__((noinline)) struct pkt *rx_buffer(struct xskq *x, const str
 		area_move(a, p, PLACE_FILL, PLACE_ENGINE);
 	head = x->rx_head;
 	x->rx_head = x->rx_tail = NULL;
-	if (x->rx_meta)
-		read_meta(head);
-	x->q.counters->rx_bytes += head->total_bytes;
 	return head;
+}
+
+/* Plain packets from the ring's next entries, as long as they lie in one piece. Return: how many */
+static own_registers unsigned int rx_plain(struct xskq *x, struct pkt **pkts, uint32_t most, const struct rx_common *common,
+				       uint64_t *bytes)
+{
+	struct area *a = x->q.area;
+	uint32_t at = x->rx.cons & x->rx.mask, run = min_u32(most, x->rx.size - at), n;
+	const struct xdp_desc *d = x->rx.descs + at, *end = d + run;
+	uint32_t chunk = a->chunk_bytes, n_frames = a->n_frames;
+	uint8_t shift = x->chunk_shift, *base = a->base;
+	const struct rx_common c = *common;
+	struct pkt *frames = a->pkts, **to = pkts;
+	uint64_t sum = 0;
+
+	for (; d < end; d++) {
+		uint64_t addr = d->addr, frame = addr >> shift, len_options;
+		uint32_t off = (uint32_t)addr & (chunk - 1);
+		struct pkt *p = &frames[frame];
+
+		/* One comparison: with any option set it is beyond every length, and so is a length of 0. */
+		memcpy(&len_options, &d->len, sizeof(len_options));
+		if (unlikely(frame >= n_frames || p->place != PLACE_FILL || len_options - 1 >= chunk - off))
+			break;
+#ifdef SLUICE_DEBUG
+		assert(p->queue == x->q.index);
+#endif
+		/* Whoever parses it comes later in the batch. */
+		__builtin_prefetch(base + addr);
+		pkt_received(p, c, off, (uint32_t)len_options);
+		sum += len_options;
+		*to++ = p;
+	}
+	n = (unsigned int)(to - pkts);
+	x->rx.cons += n;
+	x->n_fill -= n;
+	a->count[PLACE_FILL] -= n;
+	a->count[PLACE_ENGINE] += n;
+	*bytes += sum;
+	return n;
 }
 
 unsigned int xskq_rx(struct port_queue *q, struct pkt **pkts, unsigned int max, uint64_t now_ns)
 {
 	struct xskq *x = xskq_of(q);
-	struct area *a = q->area;
-	const struct xdp_desc *descs = x->rx.descs;
-	struct pkt *frames = a->pkts;
-	uint32_t cons = x->rx.cons, mask = x->rx.mask, chunk = a->chunk_bytes, n_frames = a->n_frames;
-	uint32_t avail = ring_cons_avail(&x->rx, max), n = 0, whole = 0;
-	uint8_t shift = x->chunk_shift;
+	uint32_t avail = ring_cons_avail(&x->rx, max), n = 0;
+	struct rx_common common;
 	uint64_t bytes = 0;
 
 	if (avail == 0 && x->wake_rx && (x->rx_poll || ring_needs_wakeup(&x->fill))) {
@@ -303,38 +384,31 @@ unsigned int xskq_rx(struct port_queue *q, struct pkt **pkts, unsigned int max, 
 		xskq_fill(x);
 		return 0;
 	}
-	for (; avail > 0 && n < max; avail--) {
-		const struct xdp_desc *d = &descs[cons & mask];
-		uint64_t addr = d->addr, ahead = descs[(cons + PREFETCH_AHEAD) & mask].addr, frame = addr >> shift;
-		uint32_t len = d->len, off = (uint32_t)addr & (chunk - 1);
-		struct pkt *p = &frames[frame];
+	common = rx_common_of(x, now_ns);
+	while (avail > 0 && n < max) {
+		uint32_t took = 0;
+		struct pkt *p;
 
-		cons++;
-		/* Old entries of the ring are read as well, at its end: a prefetch of anything does no harm. */
-		__builtin_prefetch(&frames[ahead >> shift], 1);
-		__builtin_prefetch(a->base + ahead);
-		if (unlikely(frame >= n_frames || p->place != PLACE_FILL || len - 1 >= chunk - off ||
-			     (d->options & XDP_PKT_CONTD) || x->rx_head || x->rx_skip)) {
-			p = rx_buffer(x, d, now_ns);
-			if (p)
-				pkts[n++] = p;
-			continue;
+		if (!x->rx_head && !x->rx_skip) {
+			took = rx_plain(x, pkts + n, min_u32(avail, max - n), &common, &bytes);
+			avail -= took;
+			n += took;
+			/* All, or up to the ring's end, or up to something else. */
+			if (took && (avail == 0 || n == max || (x->rx.cons & x->rx.mask) == 0))
+				continue;
 		}
-#ifdef SLUICE_DEBUG
-		assert(p->queue == q->index);
-#endif
-		pkt_received(p, x, off, len, now_ns);
-		if (x->rx_meta)
-			read_meta(p);
-		bytes += len;
-		whole++;
-		pkts[n++] = p;
+		p = rx_buffer(x, &x->rx.descs[x->rx.cons++ & x->rx.mask], &common);
+		avail--;
+		if (p) {
+			bytes += p->total_bytes;
+			pkts[n++] = p;
+		}
 	}
-	x->rx.cons = cons;
 	ring_cons_release(&x->rx);
-	a->count[PLACE_FILL] -= whole;
-	a->count[PLACE_ENGINE] += whole;
-	x->n_fill -= whole;
+	if (x->rx_meta) {
+		for (uint32_t i = 0; i < n; i++)
+			rx_read_meta(pkts[i]);
+	}
 	q->counters->rx_pkts += n;
 	q->counters->rx_bytes += bytes;
 	xskq_fill(x);
@@ -431,7 +505,7 @@ static enum drop tx_check(const struct xskq *x, const struct pkt *p, uint32_t ma
 }
 
 /* Whatever is not one plain buffer. Return: false when the ring has no room for it */
-static __attribute__((noinline)) bool tx_other(struct xskq *x, struct pkt *p, uint32_t max_bytes, uint32_t *room)
+static bool tx_other(struct xskq *x, struct pkt *p, uint32_t max_bytes, uint32_t *room)
 {
 	struct area *a = x->q.area;
 	enum drop why = tx_check(x, p, max_bytes);
@@ -468,38 +542,71 @@ static __attribute__((noinline)) bool tx_other(struct xskq *x, struct pkt *p, ui
 	return true;
 }
 
-static inline void tx_account(struct xskq *x, uint32_t n, uint64_t bytes)
+/*
+ * Packets of one buffer, which are nearly all, as long as the ring lies in one piece.
+ * Return: how many; the next one is of another kind, or there is no room
+ */
+static own_registers uint32_t tx_plain(struct xskq *x, struct pkt **pkts, uint32_t count, uint32_t room, uint32_t max_bytes)
 {
-	ring_prod_publish(&x->tx);
-	x->q.area->count[PLACE_ENGINE] -= n;
-	x->q.area->count[PLACE_TX] += n;
+	struct area *a = x->q.area;
+	uint32_t at = x->tx.prod & x->tx.mask, n = min_u32(min_u32(count, room), x->tx.size - at), partial = 0;
+	struct pkt **from = pkts, **end = pkts + n;
+	struct xdp_desc *d = x->tx.descs + at;
+	uint32_t limit = max_bytes - ETH_HLEN, meta = x->tx_meta_bytes;
+	uint16_t index = x->q.index;
+	uint64_t bytes = 0;
+
+	for (; from < end; from++, d++) {
+		struct pkt *p = *from;
+		uint32_t off = p->off, kind = p->csum | (uint32_t)p->gso << 8;
+		uint64_t len_options = p->len;
+
+		if (unlikely(p->n_frames != 1 || p->refs || off < meta || (uint32_t)len_options - ETH_HLEN > limit))
+			break;
+		bytes += len_options;
+		if (kind >= PKT_CSUM_PARTIAL) {
+			if (kind != PKT_CSUM_PARTIAL || !meta || !tx_csum_fits(p)) {
+				bytes -= len_options;
+				break;
+			}
+			tx_request_csum(x, p);
+			len_options |= (uint64_t)XDP_TX_METADATA << 32;
+			partial++;
+		}
+#ifdef SLUICE_DEBUG
+		assert(p->place == PLACE_ENGINE && p->area == a->id && off + p->len <= a->chunk_bytes);
+#endif
+		d->addr = ((uint64_t)p->frame << x->chunk_shift) + off;
+		memcpy(&d->len, &len_options, sizeof(len_options));
+		p->place = PLACE_TX;
+		p->queue = index;
+	}
+	n = (uint32_t)(from - pkts);
+	x->tx.prod += n;
 	x->n_tx += n;
+	a->count[PLACE_ENGINE] -= n;
+	a->count[PLACE_TX] += n;
 	x->q.counters->tx_pkts += n;
 	x->q.counters->tx_bytes += bytes;
+	x->q.counters->tx_partial_pkts += partial;
+	return n;
 }
 
 unsigned int xskq_tx(struct port_queue *q, struct pkt **pkts, unsigned int count)
 {
 	struct xskq *x = xskq_of(q);
 	uint32_t max_bytes = q->port->mtu_bytes ? q->port->mtu_bytes + L2_BYTES_MAX : UINT32_MAX;
-	uint32_t room = ring_prod_free(&x->tx, count), plain = 0, i = 0;
-	uint64_t bytes = 0;
+	uint32_t room = ring_prod_free(&x->tx, count), i = 0;
 	bool kicked = false;
 
 	while (i < count) {
-		struct pkt *p = pkts[i];
-		uint32_t len = p->len;
+		uint32_t n = tx_plain(x, pkts + i, count - i, room, max_bytes);
 
-		if (likely(p->n_frames == 1 && p->refs == 0 && p->gso == PKT_GSO_NONE && p->csum != PKT_CSUM_PARTIAL &&
-			   p->off >= x->tx_meta_bytes && len - ETH_HLEN <= max_bytes - ETH_HLEN && room)) {
-			tx_put(x, p, 0);
-			room--;
-			plain++;
-			bytes += len;
-			i++;
+		room -= n;
+		i += n;
+		if (n)
 			continue;
-		}
-		if (room && tx_other(x, p, max_bytes, &room)) {
+		if (room && tx_other(x, pkts[i], max_bytes, &room)) {
 			i++;
 			continue;
 		}
@@ -507,13 +614,11 @@ unsigned int xskq_tx(struct port_queue *q, struct pkt **pkts, unsigned int count
 			break;
 		/* Full: let the kernel have what is there, once. */
 		kicked = true;
-		tx_account(x, plain, bytes);
-		plain = 0;
-		bytes = 0;
+		ring_prod_publish(&x->tx);
 		x->kick(x);
 		room = ring_prod_free(&x->tx, x->tx.size);
 	}
-	tx_account(x, plain, bytes);
+	ring_prod_publish(&x->tx);
 	return i;
 }
 

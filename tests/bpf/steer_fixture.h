@@ -52,10 +52,20 @@ static inline void steer_load(void)
 {
 	struct steer_params p = { .ifname = "", .instance = instance, .port = "t", .mode = STEER_MODE_DETACHED };
 
-	snprintf(instance, sizeof(instance), "test-%d", (int)getpid());
 	ck_ok(steer_attach(&p, &steer, &fault));
 	steer_set_mac(steer, frame_port_mac);
 	steer_set_enabled(steer, true);
+}
+
+/* The pins' name is the parent's: it clears what a failed test leaves. */
+static inline void instance_init(void)
+{
+	snprintf(instance, sizeof(instance), "test-%d", (int)getpid());
+}
+
+static inline void instance_fini(const char *port)
+{
+	(void)steer_detach_pinned(NULL, instance, port, NULL);
 }
 
 static inline void steer_unload(void)

@@ -745,7 +745,9 @@ int main(void)
 	tcase_add_test(tc, a_frame_without_ports_is_not_traced_by_port);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
+	instance_init();
 	srunner_run_all(sr, CK_NORMAL);
+	instance_fini("t");
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;

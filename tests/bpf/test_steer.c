@@ -11,6 +11,7 @@
 #define S4 "198.51.100.7"	/* some sender */
 #define T4 "10.1.2.3"		/* transit to the engine */
 #define X4 "172.16.0.1"		/* nobody said anything about it */
+#define A4 "172.16.0.2"		/* a rule for all of its ports */
 #define K6 "2001:db8::1"
 #define E6 "2001:db8::10"
 #define S6 "2001:db8:5::7"
@@ -39,6 +40,9 @@ static const struct steer_rule rules[] = {
 	  .vlan = SLUICE_VLAN_UNTAGGED },
 	{ .id = 21, .priority = 80, .action = SLUICE_ACTION_KERNEL, .protocol = SCTP, .src_ports = { 5, 5 },
 	  .dst_ports = { 6, 6 } },
+	/* All ports is not the same as no ports. */
+	{ .id = 22, .priority = 90, .action = SLUICE_ACTION_DROP, .protocol = STEER_PROTOCOL_ANY,
+	  .dst_ports = { 0, 65535 }, .dst = { .family = 4, .len = 32 } },
 };
 
 static int socket_fd = -1;
@@ -51,6 +55,7 @@ static void set_rules(void)
 	inet_pton(AF_INET, "198.51.100.99", r[4].src.addr);	/* bits beyond the prefix do not count */
 	inet_pton(AF_INET, "203.0.113.0", r[4].dst.addr);
 	inet_pton(AF_INET6, "2001:db8:bad8::", r[7].src.addr);
+	inet_pton(AF_INET, A4, r[11].dst.addr);
 	ck_ok(steer_set_rules(steer, r, ARRAY_SIZE(r), &fault));
 }
 
@@ -207,6 +212,9 @@ static const struct {
 	  V(pass_group), 0 },
 	{ "NS without target", { .to = TO_MULTICAST, .src = S6, .dst = "ff02::1:ff00:10", .proto = ICMP6,
 				 .icmp_type = 135 }, V(pass_group), 0 },
+	{ "NS with its target in the padding", { .to = TO_MULTICAST, .src = S6, .dst = "ff02::1:ff00:10",
+						 .proto = ICMP6, .icmp_type = 135, .target = E6, .length_off = -1 },
+	  V(pass_group), 0 },
 	{ "NA to engine", { .src = S6, .dst = E6, .proto = ICMP6, .icmp_type = 136, .target = S6 }, V(redirect_nd), 0 },
 	{ "NA to kernel", { .src = S6, .dst = K6, .proto = ICMP6, .icmp_type = 136, .target = S6 },
 	  V(pass_kernel_address), 0 },
@@ -252,7 +260,12 @@ static const struct {
 	{ "SCTP, both ports", { .src = S4, .dst = T4, .proto = SCTP, .sport = 5, .dport = 6 }, V(pass_rule), 21 },
 	{ "SCTP, one port", { .src = S4, .dst = T4, .proto = SCTP, .sport = 5, .dport = 7 }, V(redirect_prefix), 0 },
 
+	{ "all ports", { .src = S4, .dst = A4, .proto = UDP, .dport = 0 }, V(drop_rule), 22 },
+	{ "all ports, ICMP", { .src = S4, .dst = A4, .proto = ICMP, .icmp_type = 8 }, V(pass_default), 0 },
+
 	/* Fragments: nothing with ports takes one. */
+	{ "first fragment, all ports", { .src = S4, .dst = A4, .proto = UDP, .frag = IP4_MORE }, V(pass_default), 0 },
+	{ "later fragment, all ports", { .src = S4, .dst = A4, .proto = UDP, .frag = 100 }, V(pass_default), 0 },
 	{ "first fragment", { .src = S4, .dst = T4, .proto = TCP, .dport = 85, .frag = IP4_MORE }, V(redirect_prefix),
 	  0 },
 	{ "later fragment", { .src = S4, .dst = T4, .proto = TCP, .dport = 85, .frag = IP4_MORE | 100 },

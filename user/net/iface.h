@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #define IFACE_NONE UINT16_MAX
 #define IFACE_NAME_MAX 32
@@ -38,10 +39,17 @@ struct iface_addr {
 enum iface_flag {
 	IFACE_NO_L2 = 1 << 0,		/* TUN: packets have no link-layer header, there are no neighbours */
 	IFACE_ROUTER = 1 << 1,		/* forwards IPv6: says so in neighbour advertisements */
-	IFACE_ACCEPT_DIRECTED_BROADCAST = 1 << 2,
-	IFACE_RP_FILTER_STRICT = 1 << 3,
-	IFACE_RP_FILTER_LOOSE = 1 << 4,
+	IFACE_CHECK_SOURCE = 1 << 2,	/* refuse our own addresses as sources, and what rp_filter says */
+	IFACE_CLAMP_MSS = 1 << 3,	/* mss_clamp is in force */
 };
+
+enum iface_rp_filter {			/* RFC 3704 */
+	IFACE_RP_OFF,
+	IFACE_RP_LOOSE,			/* the source has some route */
+	IFACE_RP_STRICT,		/* the source has its route by the interface it came in by */
+};
+
+#define IFACE_MSS_PMTU 1		/* iface->mss_clamp: what the smaller MTU of both sides allows */
 
 struct iface_vlan {
 	uint16_t tpid;			/* ETHERTYPE_CTAG, ETHERTYPE_STAG */
@@ -57,6 +65,8 @@ struct iface {
 	uint8_t mac[6];
 	bool up;
 	uint8_t n_vlans;
+	uint16_t mss_clamp;		/* bytes, or IFACE_MSS_PMTU */
+	uint8_t rp_filter;		/* enum iface_rp_filter */
 	struct iface_vlan vlan[2];	/* outer first */
 	/* Link-layer header of what leaves here; destination and type are filled in for each packet. */
 	uint8_t l2[IFACE_L2_BYTES_MAX];
@@ -65,6 +75,22 @@ struct iface {
 	char name[IFACE_NAME_MAX];
 	struct iface_addr addrs[IFACE_ADDRS_MAX];
 };
+
+static inline size_t iface_addr_bytes(uint8_t family)
+{
+	return family == AF_INET ? 4 : 16;
+}
+
+/** iface_has_addr() - Is this one of the interface's own addresses that may be used? @addr: 4 or 16 bytes */
+bool iface_has_addr(const struct iface *iface, uint8_t family, const uint8_t *addr);
+
+/**
+ * iface_source_for() - Which of its addresses should a packet to @dst bear as its source?
+ *
+ * RFC 6724 5 as far as one interface can go: the same scope first, then the longest common prefix.
+ * Return: NULL when it has none of the family that may be used
+ */
+const struct iface_addr *iface_source_for(const struct iface *iface, uint8_t family, const uint8_t *dst);
 
 /** iface_set_l2() - Make the header template from mac, vlan and flags; again whenever one of these changed. */
 static inline void iface_set_l2(struct iface *i)

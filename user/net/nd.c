@@ -191,7 +191,7 @@ uint32_t nd_build_na(uint8_t *frame, const struct iface *out, const uint8_t *tar
 	}
 	icmp = begin(frame, out, dst_mac, target, dst, len);
 	icmp[0] = ICMP6_NEIGH_ADVERT;
-	icmp[ND_FLAGS] = flags | (out->flags & IFACE_ROUTER ? ND_ROUTER : 0);
+	icmp[ND_FLAGS] = (uint8_t)(flags | (out->flags & IFACE_ROUTER ? ND_ROUTER : 0));
 	memcpy(icmp + ND_TARGET, target, 16);
 	put_mac_option(icmp + ND_NEIGH_BYTES, ND_OPT_TARGET_MAC, out->mac);
 	return finish(frame, icmp, len);

@@ -270,7 +270,7 @@ static __always_inline __u32 parse_ipv6(struct xdp_md *ctx, struct frame *f)
 			len = 8;
 			if (ext->frag_off & bpf_htons(0xfff9)) {	/* offset or more to come */
 				if (at + len > payload_len)
-					return SLUICE_VERDICT_pass_short;
+					return SLUICE_VERDICT_pass_malformed;
 				f->flags |= SLUICE_TRACE_FRAGMENT;
 				f->protocol = ext->next_header;
 				return PARSED;
@@ -283,7 +283,7 @@ static __always_inline __u32 parse_ipv6(struct xdp_md *ctx, struct frame *f)
 		next = ext->next_header;
 		at += len;
 		if (at > payload_len)
-			return SLUICE_VERDICT_pass_short;
+			return SLUICE_VERDICT_pass_malformed;
 		ext = (void *)ext + len;
 	}
 	return SLUICE_VERDICT_pass_ext_headers;

@@ -81,17 +81,24 @@
  *
  *	{"port": "lan", "linktype": "ethernet" | "raw", "snaplen": 65535}	then a stream of struct api_capture_record
  *
- * DOC: trace        arguments: port, family, protocol, source, destination (prefixes), source_port, destination_port,
- *                   either_way (bool), drops (bool: dropped packets only), sample (one packet in so many), count
+ * DOC: trace        arguments: port, sample (one packet in so many), and which packets, twice:
+ *                   for the XDP program family ("ipv4", "ipv6"), protocol (a number), source, destination (prefixes),
+ *                   source_port, destination_port, either_way (bool); for the engine filter (a classic BPF program, over
+ *                   frames with their Ethernet header) and filter_ip (the same over IP packets: TUN ports)
  *
- *	{}						then a stream of lines, one for each packet:
+ *	{}						then a stream of lines, in the order in which they were read:
  *
- *	{"time_ns": 1, "port": "lan", "queue": 0, "bytes": 98, "vlan": [100], "family": "ipv4", "protocol": "icmp",
- *	 "source": "10.0.0.2", "destination": "10.1.0.2", "source_port": 1, "destination_port": 2,
- *	 "verdict": "redirect_prefix", "rule": "ssh" | null,			the XDP program's
- *	 "worker": 0, "stages": [{"stage": "ip4-input", "note": "..."}],	null when it did not come to the engine
- *	 "route": "10.1.0.0/16" | null, "out": "wan" | null, "drop": "ttl" | null}
- *	{"lost": 12}					so many did not fit the buffers since the last line
+ *	{"kind": "verdict", "time_ns": 1, "port": "lan", "queue": 0, "bytes": 98, "vlan": [100], "family": "ipv4",
+ *	 "protocol": 1, "source": "10.0.0.2", "destination": "10.1.0.2", "source_port": 1, "destination_port": 2,
+ *	 "fragment": false, "verdict": "redirect_prefix", "rule": "ssh"}			the XDP program has decided
+ *	{"kind": "rx", "packet": 7, "time_ns": 1, "worker": 0, "port": "lan", "interface": "lan.100", "bytes": 98,
+ *	 "family": "ipv4", "protocol": 1, "source": ..., "destination": ..., "source_port": 1, "destination_port": 2}
+ *	{"kind": "stage", "packet": 7, "time_ns": 1, "worker": 0, "stage": "ip4-input", "out": "wan"}
+ *	{"kind": "drop", "packet": 7, "time_ns": 1, "worker": 0, "drop": "ttl"}
+ *	{"kind": "lost", "records": 12}					so many found the buffers full since the last such line
+ *
+ * "packet" is the same in all lines of one packet of one worker. "out" is there once the way out is known. Addresses,
+ * ports, rule and VLAN are left out where there are none.
  *
  * DOC: help                                                                     arguments: none
  *

@@ -8,13 +8,12 @@
 
 /**
  * gateway_run() - Start the gateway of a configuration, run it until SIGTERM or SIGINT, drain it, leave nothing behind.
- * @config:  checked; stays the caller's
- * @version: for `status`
- * @f:       why it could not start, or why it had to stop
+ * @cfg: checked; stays the caller's
+ * @f:   why it could not start, or why it had to stop
  *
- * Return: 0 after a signal, -EADDRINUSE when the instance or a device of its is taken, -EPERM when privileges are
- * missing, or another -errno
+ * Return: 0 after a signal, -EADDRINUSE when the instance is running, -EBUSY when a device is taken, -EPERM when
+ * privileges are missing, or another -errno
  */
-int gateway_run(const struct config *config, const char *version, struct fault *f);
+int gateway_run(const struct config *cfg, struct fault *f);
 
 #endif

@@ -36,7 +36,7 @@ static bool port_takes(uint32_t caps, const struct pkt *p)
 /* What one side allows: a number, or what fits the smaller MTU of both; 0 is no limit. */
 static uint16_t mss_allowed(const struct iface *side, const struct iface *other, uint8_t family)
 {
-	if (!side->clamps_mss)
+	if (!(side->flags & IFACE_CLAMP_MSS))
 		return 0;
 	if (side->mss_clamp != IFACE_MSS_PMTU)
 		return side->mss_clamp;
@@ -77,7 +77,7 @@ static void forward_one(struct worker *w, struct edges *out, struct pkt *p)
 	/* Segments that are still too long go on to be fragmented. */
 	if (unlikely(p->gso != PKT_GSO_NONE) && (edge == FORWARD_FRAGMENT || !port_takes(w->port_caps[to->port], p)))
 		edge = FORWARD_SEGMENT;
-	if (unlikely(from->clamps_mss | to->clamps_mss) && tcp_clamp_mss(p, mss_limit(from, to, p)))
+	if (unlikely((from->flags | to->flags) & IFACE_CLAMP_MSS) && tcp_clamp_mss(p, mss_limit(from, to, p)))
 		w->count->mss_clamped_pkts++;
 	if (p->family == AF_INET)
 		ipv4_dec_ttl(ip);

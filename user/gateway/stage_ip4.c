@@ -38,7 +38,7 @@ static void ip4_input_run(struct worker *w, struct batch *in, struct edges *out)
 			else if (!ipv4_is_host(ip + IP4_SRC))
 				why = DROP_martian_source;
 		}
-		if (likely(why == DROP_NONE) && unlikely(t->ifaces[p->iface_in].check_source))
+		if (likely(why == DROP_NONE) && unlikely(t->ifaces[p->iface_in].flags & IFACE_CHECK_SOURCE))
 			why = forward_source_check(fib_lookup4(t->fib, wire32_at(ip + IP4_SRC)),
 						   &t->ifaces[p->iface_in]);
 		if (unlikely(why != DROP_NONE))

@@ -70,7 +70,7 @@ static void ip6_one(struct worker *w, struct edges *out, struct pkt *p)
 		why = ipv6_forward_check(ip);
 	if (likely(why == DROP_NONE) && unlikely(p->flags & PKT_L2_GROUP))
 		why = DROP_l2_multicast;
-	if (likely(why == DROP_NONE) && unlikely(iface->check_source))
+	if (likely(why == DROP_NONE) && unlikely(iface->flags & IFACE_CHECK_SOURCE))
 		why = forward_source_check(fib_lookup6(t->fib, (const void *)(ip + IP6_SRC)), iface);
 	if (unlikely(why != DROP_NONE))
 		forward_error(out, IP6_ERROR, p, why);

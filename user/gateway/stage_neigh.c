@@ -15,6 +15,7 @@
 #include "user/gateway/engine.h"
 #include "user/gateway/forward.h"
 #include "user/gateway/worker.h"
+#include "user/net/eth.h"
 
 enum { NEIGH_TX, NEIGH_ERROR };
 
@@ -31,39 +32,6 @@ static const uint8_t *next_hop_addr(const struct pkt *p, uint8_t *family)
 	}
 	*family = p->family;
 	return pkt_l3(p) + (p->family == AF_INET ? IP4_DST : IP6_DST);
-}
-
-/* Put on the Ethernet header that iface_out wants, directly in front of the IP header, over whatever stood there. */
-static void l2_write(struct pkt *p, const struct iface *iface, const uint8_t *dst_mac)
-{
-	uint16_t hlen = (uint16_t)(ETH_HLEN_BYTES + iface->n_vlans * VLAN_HLEN_BYTES);
-	uint16_t off = (uint16_t)(p->l3 - hlen);
-	int grow = p->off - off;
-	uint8_t *h = p->buf + off;
-
-	memcpy(h + ETH_DST, dst_mac, 6);
-	memcpy(h + ETH_SRC, iface->mac, 6);
-	h += ETH_TYPE;
-	for (unsigned int i = 0; unlikely(i < iface->n_vlans); i++) {
-		put_be16(h, iface->tpid[i]);
-		put_be16(h + 2, iface->vlan[i]);
-		h += VLAN_HLEN_BYTES;
-	}
-	put_be16(h, p->family == AF_INET ? ETHERTYPE_IP4 : ETHERTYPE_IP6);
-	p->off = off;
-	p->len = (uint16_t)(p->len + grow);
-	p->total_bytes = (uint32_t)((int)p->total_bytes + grow);
-	p->flags |= PKT_L2;
-}
-
-static void l2_strip(struct pkt *p)
-{
-	uint16_t hlen = (uint16_t)(p->l3 - p->off);
-
-	p->off = p->l3;
-	p->len = (uint16_t)(p->len - hlen);
-	p->total_bytes -= hlen;
-	p->flags &= (uint16_t)~PKT_L2;
 }
 
 static struct neigh_wait *wait_find(struct worker *w, uint16_t iface, uint8_t family, const uint8_t *addr)
@@ -139,9 +107,9 @@ static void neigh_one(struct worker *w, struct edges *out, struct pkt *p)
 	uint8_t family;
 
 	p->port_out = iface->port;
-	if (!(w->port_caps[iface->port] & WORKER_PORT_L2)) {
+	if (iface->flags & IFACE_NO_L2) {
 		if (p->off != p->l3)
-			l2_strip(p);
+			eth_pop(p);
 		edge_push(out, NEIGH_TX, p);
 		return;
 	}
@@ -152,7 +120,7 @@ static void neigh_one(struct worker *w, struct edges *out, struct pkt *p)
 		n = neigh_map_lookup6(t->neighs, p->iface_out, addr);
 	if (likely(n && n->usable)) {
 		neigh_map_mark_used(n);
-		l2_write(p, iface, n->mac);
+		eth_push(p, iface, n->mac);
 		edge_push(out, NEIGH_TX, p);
 	} else if (n && n->failed) {
 		forward_error(out, NEIGH_ERROR, p, DROP_neigh_failed);
@@ -170,7 +138,7 @@ static void wait_resolved(struct worker *w, struct neigh_wait *nw, const struct 
 		struct pkt *p = nw->pkt[i];
 
 		pkt_unhold(w->area, p);
-		l2_write(p, &w->tables->ifaces[nw->iface], n->mac);
+		eth_push(p, &w->tables->ifaces[nw->iface], n->mac);
 		edge_push(out, NEIGH_TX, p);
 	}
 	nw->n = 0;

@@ -24,7 +24,7 @@ static void tagged_fill(struct tables *t)
 				continue;
 			}
 			t->tagged[n++] = (struct tagged_iface){
-				.vlan = { iface->vlan[0], iface->n_vlans == 2 ? iface->vlan[1] : 0 }, .iface = i,
+				.vlan = { iface->vlan[0].vid, iface->n_vlans == 2 ? iface->vlan[1].vid : 0 }, .iface = i,
 			};
 			pi->n_tagged++;
 		}

@@ -18,7 +18,6 @@
 
 #define TABLES_PORTS_MAX 32
 #define TABLES_IFACES_MAX 1024
-#define IFACE_NONE UINT16_MAX
 
 /* The interfaces on one port. */
 struct port_ifaces {

@@ -8,7 +8,7 @@ bool iface_has_addr(const struct iface *iface, uint8_t family, const uint8_t *ad
 	for (unsigned int i = 0; i < iface->n_addrs; i++) {
 		const struct iface_addr *a = &iface->addrs[i];
 
-		if (a->family == family && !a->tentative && memcmp(a->addr, addr, iface_addr_bytes(family)) == 0)
+		if (a->family == family && a->state == IFACE_ADDR_PREFERRED && memcmp(a->addr, addr, iface_addr_bytes(family)) == 0)
 			return true;
 	}
 	return false;
@@ -31,7 +31,7 @@ const struct iface_addr *iface_source_for(const struct iface *iface, uint8_t fam
 		const struct iface_addr *a = &iface->addrs[i];
 		unsigned int score;
 
-		if (a->family != family || a->tentative)
+		if (a->family != family || a->state != IFACE_ADDR_PREFERRED)
 			continue;
 		score = 1 + common_bits(a->addr, dst, iface_addr_bytes(family));
 		if (family == AF_INET6 && ipv6_is_link_local(a->addr) == ipv6_is_link_local(dst))

@@ -14,7 +14,9 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
+#include <linux/sockios.h>
 #include <net/if_arp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,6 +101,22 @@ static int device_mac(const char *ifname, uint8_t mac[6], struct fault *f)
 		memcpy(mac, ifr.ifr_hwaddr.sa_data, 6);
 	close(fd);
 	return err;
+}
+
+/* Does the device take VLAN tags out of the frames it delivers? */
+static bool strips_vlan(const char *ifname)
+{
+	struct ethtool_value value = { .cmd = ETHTOOL_GFLAGS };
+	struct ifreq ifr = { .ifr_data = (void *)&value };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool strips;
+
+	if (fd < 0)
+		return false;
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ifname);
+	strips = ioctl(fd, SIOCETHTOOL, &ifr) == 0 && (value.data & ETH_FLAG_RXVLAN);
+	close(fd);
+	return strips;
 }
 
 static void prog_name(uint32_t id, char name[BPF_OBJ_NAME_LEN])
@@ -579,6 +597,9 @@ int steer_attach(const struct steer_params *p, struct steer **out, struct fault 
 	}
 	if (err)
 		add_reason(s, "maps are not pinned, bpftool must find them by id: %.140s", why.text);
+	if (p->mode != STEER_MODE_DETACHED && !s->info.metadata && strips_vlan(p->ifname))
+		add_reason(s, "VLAN tags are unseen where the device takes them off (ethtool -K %s rxvlan off)",
+			   p->ifname);
 	s->info.persistent = p->persistent;
 	*out = s;
 	return 0;

@@ -42,7 +42,7 @@ struct gw_port {
 	uint16_t max_queues;			/* queues it may ever have */
 	uint8_t queue_worker[PORT_QUEUES_MAX];
 	bool open;				/* attached to the engine */
-	char why_closed[192];			/* while it is not */
+	char why_closed[sizeof(((struct fault *)0)->text)];	/* while it is not */
 	struct loop_timer retry;		/* next try to open it */
 };
 
@@ -52,7 +52,7 @@ struct gateway {
 	struct loop *loop;
 	struct engine *engine;
 	struct counter_maps counters;
-	struct mirror *mirror;			/* NULL when switched off */
+	struct mirror *mirror;			/* links always; the rest unless netlink is switched off */
 	struct server *server;
 	struct neigh_table *neighs;		/* of engine-only addresses */
 	unsigned int n_workers;
@@ -129,6 +129,12 @@ void gw_steer_update(struct gateway *gw);
 
 int gw_neigh_init(struct gateway *gw, struct fault *f);
 void gw_neigh_fini(struct gateway *gw);
+
+/** gw_neigh_arm() - Set the timer to the table's next deadline. */
+void gw_neigh_arm(struct gateway *gw);
+
+/** gw_neigh_iface_up() - An interface has come up (@restart: again, or with another MAC): take its addresses into use. */
+void gw_neigh_iface_up(struct gateway *gw, const struct iface *iface, bool restart);
 
 /** gw_ctl_message() - What a worker has to say. */
 void gw_ctl_message(void *ctx, const struct ctl_msg *m);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "user/control/devinfo.h"
@@ -40,19 +41,15 @@ struct gw_port *gw_port_by_name(struct gateway *gw, const char *name)
 	return NULL;
 }
 
-static void reason_add(struct port *port, const char *text)
-{
-	if (port->n_reasons < PORT_REASONS_MAX)
-		snprintf(port->reasons[port->n_reasons++], sizeof(port->reasons[0]), "%s", text);
-}
-
 static void iface_settings(struct iface *iface, const struct config_iface *cfg)
 {
 	snprintf(iface->name, sizeof(iface->name), "%s", cfg->name);
-	iface->rp_filter = (enum iface_rp_filter)cfg->rp_filter;
-	iface->check_source = iface->rp_filter != IFACE_RP_OFF;
+	iface->rp_filter = (uint8_t)cfg->rp_filter;
+	if (iface->rp_filter != IFACE_RP_OFF)
+		iface->flags |= IFACE_CHECK_SOURCE;
 	iface->mss_clamp = (uint16_t)cfg->mss_clamp;
-	iface->clamps_mss = cfg->mss_clamp != CONFIG_MSS_OFF;
+	if (cfg->mss_clamp != CONFIG_MSS_OFF)
+		iface->flags |= IFACE_CLAMP_MSS;
 }
 
 static uint16_t iface_add(struct gateway *gw, struct gw_port *gp, const struct config_iface *cfg,
@@ -61,14 +58,14 @@ static uint16_t iface_add(struct gateway *gw, struct gw_port *gp, const struct c
 	uint16_t id = gw->n_ifaces++;
 	struct iface *iface = &gw->ifaces[id];
 
-	*iface = (struct iface){ .id = id, .port = gp->port.id };
+	*iface = (struct iface){
+		.id = id, .port = gp->port.id, .flags = IFACE_ROUTER | (gp->port.has_l2 ? 0 : IFACE_NO_L2),
+	};
 	iface_settings(iface, cfg);
 	if (vlan) {
 		iface->n_vlans = vlan->inner ? 2 : 1;
-		iface->tpid[0] = vlan->tpid;
-		iface->vlan[0] = vlan->id;
-		iface->tpid[1] = 0x8100;
-		iface->vlan[1] = vlan->inner;
+		iface->vlan[0] = (struct iface_vlan){ vlan->tpid, vlan->id };
+		iface->vlan[1] = (struct iface_vlan){ ETHERTYPE_CTAG, vlan->inner };
 	}
 	gw->iface_cfg[id] = cfg;
 	return id;
@@ -97,6 +94,8 @@ int gw_ports_init(struct gateway *gw, struct fault *f)
 		if (gw->n_ifaces + 1u + cfg->n_vlans > TABLES_IFACES_MAX)
 			return fault_set(f, E2BIG, "port %s: more than %d interfaces", cfg->name, TABLES_IFACES_MAX);
 		gp->iface = iface_add(gw, gp, &cfg->iface, NULL);
+		gp->port.ifindex = (int)if_nametoindex(cfg->device);
+		gw->ifaces[gp->iface].ifindex = gp->port.ifindex;
 		for (unsigned int v = 0; v < cfg->n_vlans; v++)
 			iface_add(gw, gp, &cfg->vlans[v].iface, &cfg->vlans[v]);
 	}
@@ -141,78 +140,113 @@ static int steer_open(struct gw_port *gp, struct fault *f)
 	if (err)
 		return err;
 	for (unsigned int i = 0; i < steer_info(gp->steer)->n_reasons; i++)
-		reason_add(&gp->port, steer_info(gp->steer)->reasons[i]);
+		port_reason(&gp->port, "%s", steer_info(gp->steer)->reasons[i]);
 	return 0;
 }
 
-static int xsk_queues_open(struct gw_port *gp, struct fault *f)
+static struct port_queue_params queue_params(const struct gw_port *gp, unsigned int i)
+{
+	struct worker *w = gp->gw->engine->workers[gp->queue_worker[i]];
+	uint16_t index = (uint16_t)(gp->first_queue + i);
+
+	return (struct port_queue_params){
+		.qid = (uint16_t)(gp->cfg->n_queue_ids ? gp->cfg->queue_ids[i] : i),
+		.index = index, .area = w->area,
+		.counters = counter_maps_port(&gp->gw->counters, index),
+		.drops = (struct sluice_drops *)w->drops,
+	};
+}
+
+static int xsk_queues_open(struct gw_port *gp, const struct devinfo *dev, struct fault *f)
 {
 	const struct config *cfg = gp->gw->cfg;
 	const struct config_port *pc = gp->cfg;
 	const struct steer_info *info = steer_info(gp->steer);
 	struct xsk_params params = {
-		.zerocopy = pc->mode == CONFIG_MODE_ZEROCOPY ? XSK_ZEROCOPY_REQUIRE :
-			    pc->mode == CONFIG_MODE_AUTO && info->mode == STEER_MODE_NATIVE ? XSK_ZEROCOPY_AUTO :
-											 XSK_ZEROCOPY_NO,
-		.multibuffer = pc->multibuffer != CONFIG_OFF && info->frags,
-		.tx_metadata = pc->checksum_offload != CONFIG_OFF,
-		.rx_metadata = info->metadata,
-		.rx_size = pc->rings.rx, .tx_size = pc->rings.tx,
-		.fill_size = pc->rings.fill, .completion_size = pc->rings.completion,
+		.rx_entries = pc->rings.rx, .tx_entries = pc->rings.tx, .fill_entries = pc->rings.fill,
+		.generic = info->mode == STEER_MODE_GENERIC,
+		.rx_meta = info->metadata,
+		.zc_max_segs = dev->zerocopy_max_segs, .zc_tx_checksum = dev->xsk & DEV_XSK_TX_CHECKSUM,
+		.no_zero_copy = pc->mode == CONFIG_MODE_NATIVE || pc->mode == CONFIG_MODE_GENERIC,
+		.no_sg = pc->multibuffer == CONFIG_OFF || !info->frags,
+		.no_tx_metadata = pc->checksum_offload == CONFIG_OFF,
 		.busy_poll = cfg->busy_poll.enabled,
-		.busy_poll_usecs = cfg->busy_poll.usecs, .busy_poll_budget = cfg->busy_poll.budget,
-		.native = info->mode == STEER_MODE_NATIVE,
+		.busy_poll_us = cfg->busy_poll.usecs, .busy_poll_budget = cfg->busy_poll.budget,
 	};
 
 	for (unsigned int i = 0; i < gp->port.n_queues; i++) {
-		struct worker *w = gp->gw->engine->workers[gp->queue_worker[i]];
-		uint16_t index = (uint16_t)(gp->first_queue + i);
-		int err;
+		struct port_queue_params qp = queue_params(gp, i);
+		struct port_queue *q;
+		int err = xsk_open(&gp->port, &qp, &params, &q, f);
 
-		params.qid = (uint16_t)(pc->n_queue_ids ? pc->queue_ids[i] : i);
-		params.index = index;
-		params.area = w->area;
-		params.counters = counter_maps_port(&gp->gw->counters, index);
-		params.drops = (struct sluice_drops *)w->drops;
-		err = xsk_open(&gp->port, &gp->port.queues[i], &params, f);
 		if (!err)
-			err = steer_set_xsk(gp->steer, params.qid, gp->port.queues[i]->fd, f);
+			err = steer_set_xsk(gp->steer, qp.qid, q->fd, f);
+		if (err)
+			return err;
+	}
+	if (pc->mode == CONFIG_MODE_ZEROCOPY && strncmp(gp->port.mode, "zero-copy", 9) != 0)
+		return fault_set(f, EOPNOTSUPP, "mode zerocopy is not possible: %s",
+				 gp->port.n_reasons ? gp->port.reasons[gp->port.n_reasons - 1] : gp->port.mode);
+	return 0;
+}
+
+/*
+ * Drivers behind which the sender may be this very machine, or its hypervisor's: what they deliver may bear a partial
+ * checksum that AF_XDP has no flag for. Never a physical device: there it would launder a bad packet.
+ */
+static bool delivers_partial(const struct gw_port *gp, const struct devinfo *dev)
+{
+	static const char *const drivers[] = { "veth", "virtio_net", "tun", "netkit" };
+
+	if (gp->cfg->partial_checksums != CONFIG_AUTO)
+		return gp->cfg->partial_checksums == CONFIG_ON;
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
+		if (strcmp(dev->driver, drivers[i]) == 0)
+			return true;
+	return false;
+}
+
+static int xdp_port_open(struct gw_port *gp, struct fault *f)
+{
+	struct devinfo dev;
+	int err = devinfo_get((uint32_t)gp->port.ifindex, &dev, f);
+
+	if (!err)
+		err = steer_open(gp, f);
+	if (!err)
+		err = xsk_queues_open(gp, &dev, f);
+	if (!err && delivers_partial(gp, &dev))
+		gp->port.caps |= PORT_CAP_RX_PARTIAL;
+	return err;
+}
+
+static int tun_port_open(struct gw_port *gp, struct fault *f)
+{
+	const struct config_port *pc = gp->cfg;
+	struct tun_params params = {
+		.persistent = pc->tun_persistent,
+		.no_csum = !(pc->tun_offloads & CONFIG_TUN_CSUM),
+		.no_tso = (pc->tun_offloads & (CONFIG_TUN_TSO4 | CONFIG_TUN_TSO6)) == 0,
+		.no_uso = !(pc->tun_offloads & CONFIG_TUN_USO),
+	};
+
+	gp->port.mtu_bytes = pc->iface.mtu;
+	for (unsigned int i = 0; i < gp->port.n_queues; i++) {
+		struct port_queue_params qp = queue_params(gp, i);
+		struct port_queue *q;
+		int err = tun_open(&gp->port, &qp, &params, &q, f);
+
 		if (err)
 			return err;
 	}
 	return 0;
 }
 
-static int tun_queues_open(struct gw_port *gp, struct fault *f)
-{
-	const struct config_port *pc = gp->cfg;
-	struct gateway *gw = gp->gw;
-	struct tun_params params = {
-		.n_queues = gp->port.n_queues, .persistent = pc->tun_persistent,
-		.offload_csum = pc->tun_offloads & CONFIG_TUN_CSUM, .offload_tso4 = pc->tun_offloads & CONFIG_TUN_TSO4,
-		.offload_tso6 = pc->tun_offloads & CONFIG_TUN_TSO6, .offload_uso = pc->tun_offloads & CONFIG_TUN_USO,
-		.owner = pc->tun_owner, .mtu_bytes = pc->iface.mtu,
-	};
-
-	for (unsigned int i = 0; i < gp->port.n_queues; i++) {
-		struct worker *w = gw->engine->workers[gp->queue_worker[i]];
-		uint16_t index = (uint16_t)(gp->first_queue + i);
-
-		params.queue[i] = (struct tun_queue_params){
-			.index = index, .area = w->area, .counters = counter_maps_port(&gw->counters, index),
-			.drops = (struct sluice_drops *)w->drops,
-		};
-	}
-	return tun_open(&gp->port, &params, f);
-}
-
 static void queues_close(struct gw_port *gp)
 {
-	for (unsigned int i = 0; i < PORT_QUEUES_MAX; i++) {
+	for (unsigned int i = 0; i < PORT_QUEUES_MAX; i++)
 		if (gp->port.queues[i])
 			gp->port.queues[i]->ops->close(gp->port.queues[i]);
-		gp->port.queues[i] = NULL;
-	}
 }
 
 /* How many queues the port uses: as configured, else one for each worker as far as the device has them. */
@@ -231,28 +265,27 @@ static int queue_count(struct gw_port *gp, uint16_t *n, struct fault *f)
 	err = devinfo_get((uint32_t)gp->port.ifindex, &info, f);
 	if (err)
 		return err;
-	if (info.rx_queues < *n)
+	if (info.rx_queues && info.rx_queues < *n)
 		*n = (uint16_t)info.rx_queues;
-	if (info.rx_queues > *n) {
-		char text[160];
-
-		snprintf(text, sizeof(text), "device has %u reception queues, %u workers take %u: what arrives on the "
-			 "others goes to the kernel; set workers.count or reduce them by ethtool -L", info.rx_queues,
-			 gp->gw->n_workers, *n);
-		reason_add(&gp->port, text);
-	}
+	if (info.rx_queues > *n)
+		port_reason(&gp->port, "%u reception queues, %u used: the others' packets go to the kernel; set "
+			    "workers.count, or ethtool -L", info.rx_queues, *n);
 	return 0;
 }
 
+/* What is known of the device before it is opened. */
 static int device_find(struct gw_port *gp, struct fault *f)
 {
-	unsigned int ifindex = if_nametoindex(gp->cfg->device);
+	const struct nl_link *link;
 
 	if (gp->port.kind == PORT_TUN)
 		return 0;	/* made by opening it */
-	if (!ifindex)
+	link = mirror_link_by_name(gp->gw->mirror, gp->cfg->device);
+	if (!link)
 		return fault_set(f, ENODEV, "no device %s", gp->cfg->device);
-	gp->port.ifindex = (int)ifindex;
+	gp->port.ifindex = (int)link->ifindex;
+	gp->port.mtu_bytes = link->mtu;
+	memcpy(gp->port.mac, link->lladdr, sizeof(gp->port.mac));
 	return 0;
 }
 
@@ -272,16 +305,7 @@ int gw_port_open(struct gw_port *gp, struct fault *f)
 	queues_assign(gp);
 	/* Rings take frames from the workers' areas. */
 	engine_pause(gw->engine);
-	if (gp->port.kind == PORT_TUN)
-		err = tun_queues_open(gp, f);
-	else
-		err = steer_open(gp, f);
-	if (!err && gp->port.kind == PORT_XSK)
-		err = xsk_queues_open(gp, f);
-	if (!err && gp->port.kind == PORT_XSK &&
-	    (gp->cfg->partial_checksums == CONFIG_ON ||
-	     (gp->cfg->partial_checksums == CONFIG_AUTO && devinfo_sends_partial((uint32_t)gp->port.ifindex))))
-		gp->port.caps |= PORT_CAP_RX_PARTIAL;
+	err = gp->port.kind == PORT_TUN ? tun_port_open(gp, f) : xdp_port_open(gp, f);
 	if (err) {
 		queues_close(gp);
 		steer_close(gp->steer);
@@ -289,6 +313,8 @@ int gw_port_open(struct gw_port *gp, struct fault *f)
 	} else {
 		engine_port_attach(gw->engine, &gp->port, gp->queue_worker);
 		gp->open = true;
+		/* Routes of a TUN device follow its creation at once: they must find the interface. */
+		gw->ifaces[gp->iface].ifindex = gp->port.ifindex;
 	}
 	engine_resume(gw->engine);
 	if (err)
@@ -336,15 +362,14 @@ static void retry_open(void *ctx)
 	struct gw_port *gp = ctx;
 	struct fault f;
 
-	if (gp->open || (gp->port.kind == PORT_XSK && !if_nametoindex(gp->cfg->device)))
+	if (gp->open || (gp->port.kind == PORT_XSK && !mirror_link_by_name(gp->gw->mirror, gp->cfg->device)))
 		return;		/* a link event will tell */
 	if (gw_port_open(gp, &f)) {
 		log_warn("%s; trying again", f.text);
 		loop_add_timer(gp->gw->loop, &gp->retry, RETRY_NS, 0, retry_open, gp);
 		return;
 	}
-	if (gp->gw->mirror)
-		mirror_resync(gp->gw->mirror);	/* routes may have named the device before it was a port */
+	mirror_resync(gp->gw->mirror);	/* routes may have named the device before it was a port */
 }
 
 /* The link's state of one open port; true when something changed. */
@@ -380,12 +405,16 @@ static void iface_follow(struct gateway *gw, struct iface *iface)
 	const struct config_iface *cfg = gw->iface_cfg[iface->id];
 	const struct nl_link *link;
 
+	bool was_up = iface->up, restart;
+	uint8_t old_mac[6];
+
+	memcpy(old_mac, iface->mac, 6);
 	memcpy(iface->mac, gp->port.mac, 6);
 	iface->mtu_bytes = gp->port.mtu_bytes;
 	iface->up = gp->open && gp->port.up;
 	if (iface->n_vlans == 0)
 		iface->ifindex = gp->port.ifindex;
-	else if (iface->ifindex && gw->mirror) {
+	else if (iface->ifindex) {
 		link = mirror_link(gw->mirror, (uint32_t)iface->ifindex);
 		if (link) {
 			memcpy(iface->mac, link->lladdr, 6);
@@ -395,7 +424,11 @@ static void iface_follow(struct gateway *gw, struct iface *iface)
 	}
 	if (cfg && cfg->mtu)
 		iface->mtu_bytes = cfg->mtu;
+	iface_set_l2(iface);
 	gw_addrs_update(gw, iface);
+	restart = memcmp(old_mac, iface->mac, 6) != 0 || !was_up;
+	if (iface->up && restart)
+		gw_neigh_iface_up(gw, iface, restart);
 }
 
 void gw_ports_update(struct gateway *gw)
@@ -404,7 +437,7 @@ void gw_ports_update(struct gateway *gw)
 		struct gw_port *gp = &gw->ports[i];
 		const struct nl_link *link = NULL;
 
-		if (gp->open && gw->mirror) {
+		if (gp->open) {
 			link = mirror_link(gw->mirror, (uint32_t)gp->port.ifindex);
 			if (!link || strcmp(link->name, gp->cfg->device) != 0) {
 				log_warn("port %s: device %s is gone", gp->cfg->name, gp->cfg->device);
@@ -414,7 +447,7 @@ void gw_ports_update(struct gateway *gw)
 			}
 		}
 		if (!gp->open && !loop_timer_armed(&gp->retry) &&
-		    (gp->port.kind == PORT_TUN || !gw->mirror || mirror_link_by_name(gw->mirror, gp->cfg->device)))
+		    (gp->port.kind == PORT_TUN || mirror_link_by_name(gw->mirror, gp->cfg->device)))
 			loop_add_timer(gw->loop, &gp->retry, 0, 0, retry_open, gp);
 	}
 	for (uint16_t i = 0; i < gw->n_ifaces; i++)

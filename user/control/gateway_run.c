@@ -3,6 +3,8 @@
 #include "user/control/gateway_run.h"
 
 #include <errno.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -210,11 +212,11 @@ static int gateway_start(struct gateway *gw, struct fault *f)
 	if (!err)
 		err = gw_neigh_init(gw, f);
 	if (!err)
+		err = mirror_sync(gw->mirror, SYNC_TIMEOUT_MS, f);
+	if (!err)
 		err = ports_open(gw, f);
 	if (!err)
 		err = gw_static_routes(gw, f);
-	if (!err)
-		err = mirror_sync(gw->mirror, SYNC_TIMEOUT_MS, f);
 	if (err)
 		return err;
 	gw_ports_update(gw);

@@ -71,8 +71,8 @@ static uint32_t iface_vlan(const struct iface *iface)
 {
 	if (iface->n_vlans == 0)
 		return SLUICE_VLAN_UNTAGGED;
-	return sluice_vlan_key(tag_key(iface->tpid[0], iface->vlan[0]),
-			       iface->n_vlans == 2 ? tag_key(iface->tpid[1], iface->vlan[1]) : 0);
+	return sluice_vlan_key(tag_key(iface->vlan[0].tpid, iface->vlan[0].vid),
+			       iface->n_vlans == 2 ? tag_key(iface->vlan[1].tpid, iface->vlan[1].vid) : 0);
 }
 
 static void engine_addrs(struct gateway *gw, struct addr_list *l)

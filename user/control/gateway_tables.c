@@ -64,8 +64,8 @@ static struct iface *vlan_iface_find(struct gateway *gw, uint16_t port, const ui
 	for (uint16_t i = 0; i < gw->n_ifaces; i++) {
 		struct iface *iface = &gw->ifaces[i];
 
-		if (iface->port == port && iface->n_vlans == n && iface->vlan[0] == vlan[0] &&
-		    (n == 1 || iface->vlan[1] == vlan[1]))
+		if (iface->port == port && iface->n_vlans == n && iface->vlan[0].vid == vlan[0] &&
+		    (n == 1 || iface->vlan[1].vid == vlan[1]))
 			return iface;
 	}
 	return NULL;
@@ -95,8 +95,8 @@ void gw_vlan_link(struct gateway *gw, const struct nl_link *link, bool removed)
 		}
 		iface = &gw->ifaces[gw->n_ifaces];
 		*iface = (struct iface){
-			.id = gw->n_ifaces++, .port = gp->port.id, .n_vlans = n, .vlan = { vlan[0], vlan[1] },
-			.tpid = { tpid[0], tpid[1] },
+			.id = gw->n_ifaces++, .port = gp->port.id, .n_vlans = n, .flags = IFACE_ROUTER,
+			.vlan = { { tpid[0], vlan[0] }, { tpid[1], vlan[1] } },
 		};
 		snprintf(iface->name, sizeof(iface->name), "%s", link->name);
 	}
@@ -115,8 +115,10 @@ static void addr_put(struct iface *iface, uint8_t family, const uint8_t *bytes, 
 	if (iface->n_addrs == IFACE_ADDRS_MAX)
 		return;
 	a = &iface->addrs[iface->n_addrs++];
-	*a = (struct iface_addr){ .family = family, .prefix_len = prefix_len, .engine = engine };
-	memcpy(a->addr, bytes, family == AF_INET ? 4 : 16);
+	*a = (struct iface_addr){
+		.family = family, .prefix_len = prefix_len, .engine = engine, .state = IFACE_ADDR_PREFERRED,
+	};
+	memcpy(a->addr, bytes, iface_addr_bytes(family));
 }
 
 static int kernel_addr_put(void *ctx, const struct nl_addr *addr)

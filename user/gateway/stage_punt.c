@@ -12,6 +12,7 @@ static void punt_run(struct worker *w, struct batch *in, struct edges *out)
 		struct pkt *p = in->pkt[i];
 		struct ctl_msg m = { .kind = CTL_PUNT, .family = p->family, .iface = p->iface_in };
 
+		m.l3 = (uint16_t)(p->l3 - p->off);
 		m.len = (uint16_t)pkt_copy_out(w->area, p, 0, m.data, sizeof(m.data));
 		if (!engine_tell(w, &m)) {
 			edge_drop(out, p, DROP_control_full);

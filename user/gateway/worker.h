@@ -49,6 +49,7 @@ struct ctl_msg {
 	uint8_t family;
 	uint16_t iface;
 	uint16_t len;		/* bytes of data */
+	uint16_t l3;		/* CTL_PUNT: where in data the header behind the link layer's starts */
 	uint8_t addr[16];
 	uint8_t data[PUNT_BYTES_MAX];
 };

@@ -245,18 +245,19 @@ route_add() {
 	fi
 }
 
-# vlan_host_up HOST DEV TAGS: DEV is a TAP whose frames travel on eth0 under TAGS: "10", or "100.20" for VLAN 20 inside
+# vlan_host_up HOST DEV TAGS [OPTIONS OF vlanhost...]: DEV is a TAP whose frames travel on eth0 under TAGS: "10", or "100.20" for VLAN 20 inside
 # of a service tag 100. Hosts of a kernel without 802.1Q devices are tagged this way.
 vlan_host_up() {
-	local mtu=$TOPO_MTU
+	local host=$1 dev=$2 tags=$3 mtu=$TOPO_MTU
 
+	shift 3
 	# A packet socket leaves room for a tag of 802.1Q beyond the MTU, and for none of 802.1ad.
-	if [[ $3 == *.* ]]; then
+	if [[ $tags == *.* ]]; then
 		mtu=$((mtu - 8))
 	fi
 	[ -x "$TOOLS/vlanhost" ] || die "$TOOLS/vlanhost is not built: make bins"
-	spawn "$1" "vlanhost-$1.log" "$TOOLS/vlanhost" --device eth0 --tap "$2" --tags "$3" --mtu "$mtu"
-	wait_for 5 "$1/$2 is up" link_is_up "$1" "$2"
+	spawn "$host" "vlanhost-$host.log" "$TOOLS/vlanhost" --device eth0 --tap "$dev" --tags "$tags" --mtu "$mtu" "$@"
+	wait_for 5 "$host/$dev is up" link_is_up "$host" "$dev"
 }
 
 # forward_on HOST: the kernel of this namespace forwards, in the engine's place when that is gone.

@@ -200,6 +200,14 @@ cov: ## line coverage of the unit tests, by layer
 	$(MAKE) SAN=cov unit
 	@scripts/coverage.sh build/cov
 
+bench: bins ## the figures against their peers (root); ONLY=a,b and BENCH_SECONDS=n
+	@B=$(B) tests/bench/run.sh
+
+demo: ## both topologies on real traffic, and the table against the kernel (root, three minutes)
+	@scripts/deps.sh
+	@$(MAKE) bins
+	@B=$(B) scripts/demo.sh
+
 lint: all ## layers, clang-tidy, cppcheck, shellcheck
 	@scripts/lint.sh
 
@@ -211,6 +219,7 @@ install: all ## into PREFIX (/usr/local), DESTDIR in front
 uninstall: ## what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/sluice
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/sluice
+
 vm-test: bins ## the gateway under Debian's 6.1 and newest kernels, in QEMU guests (root, downloads 70 MB once)
 	@scripts/deps.sh guest
 	@B=$(B) tests/vm/run.sh $(ONLY)

@@ -60,7 +60,7 @@ static inline __sum16 csum_fold(uint32_t sum)
 	return (__sum16)~csum_fold16(sum);
 }
 
-/** csum_fold_udp() - The same for UDP over IPv4 and IPv6, where 0 means "no checksum" and is sent as 0xffff (RFC 768) */
+/** csum_fold_udp() - The same for UDP, where 0 means "no checksum" and 0xffff is sent in its place (RFC 768) */
 static inline __sum16 csum_fold_udp(uint32_t sum)
 {
 	__sum16 check = csum_fold(sum);

@@ -12,7 +12,7 @@
 #define LAST_END       (UINT64_C(1) << (SLOTS - 1))
 #define KEY_BITS_MAX   128u
 #define TOP_BYTES      (sizeof(_Atomic uint32_t) << LPM_TOP_BITS)
-#define SPACE_BYTES    (UINT64_C(1) << 32)	/* address space for the tries: several times what the limit may need */
+#define SPACE_BYTES    (UINT64_C(1) << 32)	/* address space for the tries: far more than IPv4 can need */
 #define RETIRED_MIN    64u
 #define LEVELS_MAX     (KEY_BITS_MAX / LPM_STRIDE_BITS + 1)
 

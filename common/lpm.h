@@ -5,9 +5,9 @@
  * Theory: a trie with 6 bits per level. The first 18 bits index a table, "top"; below it a node covers 64 slots, and
  * one u32 entry stands for each run of slots that belong to the same prefix (or for one slot that has a node below).
  * Bit s of the node's "ends" says that a run ends at slot s (but for the last run), so the number of bits at or above s
- * is the index of the entry of slot s: entries lie in reverse order, that of the last run first. Prefixes are pushed down to the entries: the first
- * leaf on the way is the answer, and a lookup never goes back. An IPv4 lookup reads the table, and for what is longer
- * than /18 one node, for what is longer than /24 two.
+ * is the index of the entry of slot s: entries lie in reverse order, that of the last run first. Prefixes are pushed
+ * down to the entries: the first leaf on the way is the answer, and a lookup never goes back. An IPv4 lookup reads the
+ * table, and for what is longer than /18 one node, for what is longer than /24 two.
  *
  * The writer has a second trie of the same shape, in which each node lists the prefixes that end in its 6 bits (a
  * bitmap and their values) and its children: the routes themselves. It says what is below a prefix that comes or goes.

@@ -15,7 +15,7 @@ build=(
 )
 test=(
 	iproute2 iputils-ping iputils-arping ethtool iperf3 curl tcpdump nftables
-	python3-scapy python3-minimal procps socat openssh-client
+	python3-scapy python3-minimal procps jq bsdextrautils socat openssh-client
 	valgrind clang-tidy-14 cppcheck shellcheck
 )
 guest=(qemu-system-x86 qemu-system-common busybox-static cpio xz-utils kmod debian-archive-keyring xdp-tools)

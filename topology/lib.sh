@@ -14,6 +14,8 @@
 # What a run made stands in its state folder ($TOPO_STATE, one object a line), so that the next run can clean up after
 # one that was killed with SIGKILL. Nothing here waits for a time: wait_for polls a condition until a deadline.
 
+[ -z "${TOPO_LIB:-}" ] || return 0	# sourced once already
+TOPO_LIB=1
 TOPO_ROOT=${TOPO_ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
 TOPO_RUN=/run/sluice-topology
 B=${B:-build}
@@ -243,18 +245,19 @@ route_add() {
 	fi
 }
 
-# vlan_host_up HOST DEV TAGS: DEV is a TAP whose frames travel on eth0 under TAGS: "10", or "100.20" for VLAN 20 inside
+# vlan_host_up HOST DEV TAGS [OPTIONS OF vlanhost...]: DEV is a TAP whose frames travel on eth0 under TAGS: "10", or "100.20" for VLAN 20 inside
 # of a service tag 100. Hosts of a kernel without 802.1Q devices are tagged this way.
 vlan_host_up() {
-	local mtu=$TOPO_MTU
+	local host=$1 dev=$2 tags=$3 mtu=$TOPO_MTU
 
+	shift 3
 	# A packet socket leaves room for a tag of 802.1Q beyond the MTU, and for none of 802.1ad.
-	if [[ $3 == *.* ]]; then
+	if [[ $tags == *.* ]]; then
 		mtu=$((mtu - 8))
 	fi
 	[ -x "$TOOLS/vlanhost" ] || die "$TOOLS/vlanhost is not built: make bins"
-	spawn "$1" "vlanhost-$1.log" "$TOOLS/vlanhost" --device eth0 --tap "$2" --tags "$3" --mtu "$mtu"
-	wait_for 5 "$1/$2 is up" link_is_up "$1" "$2"
+	spawn "$host" "vlanhost-$host.log" "$TOOLS/vlanhost" --device eth0 --tap "$dev" --tags "$tags" --mtu "$mtu" "$@"
+	wait_for 5 "$host/$dev is up" link_is_up "$host" "$dev"
 }
 
 # forward_on HOST: the kernel of this namespace forwards, in the engine's place when that is gone.
@@ -305,14 +308,27 @@ gateway_answers() { "$SLUICE" -i "$GATEWAY_INSTANCE" status --json; }
 
 gateway_ready() { pid_gone "$GATEWAY_PID" || gateway_answers; }
 
+# The instance that arguments of `sluice run` make: --instance NAME, the configuration's, or the default.
+gateway_instance() {
+	local name=sluice
+	while [ $# -gt 1 ]; do
+		case $1 in
+		--instance) name=$2 ;;
+		-c) name=$(sed -nE 's/^instance *= *"([^"]*)".*/\1/p' "$2") ;;
+		esac
+		shift
+	done
+	printf '%s\n' "${name:-sluice}"
+}
+
 # gateway_start HOST ARGUMENTS...: `sluice run` in the background; returns when it answers on its control socket.
-# The arguments name the instance (--instance, or the configuration's) as $GATEWAY_INSTANCE, by default $TOPO. With
-# $GATEWAY_CPU set it is pinned to that core. Sets $GATEWAY_PID and $GATEWAY_LOG.
+# With $GATEWAY_CPU set it is pinned to that core. Sets $GATEWAY_PID, $GATEWAY_INSTANCE (what the arguments or their
+# configuration name, for `sluice -i`) and $GATEWAY_LOG.
 gateway_start() {
 	local host=$1 pin=()
 	shift
 	[ -x "$SLUICE" ] || { say "$SLUICE is not built"; return 1; }
-	GATEWAY_INSTANCE=${GATEWAY_INSTANCE:-$TOPO}
+	GATEWAY_INSTANCE=$(gateway_instance "$@")
 	GATEWAY_LOG=${GATEWAY_LOG:-$TOPO_STATE/gateway.log}
 	[ -n "${GATEWAY_CPU:-}" ] && pin=(taskset -c "$GATEWAY_CPU")
 	pin_note "/sys/fs/bpf/sluice/$GATEWAY_INSTANCE"

@@ -48,13 +48,10 @@ routed_vlan_conf() {
 	cat <<-END
 	instance = "$TOPO";
 	ports = (
-	    { name = "lan"; device = "lan"; },
-	    { name = "wan"; device = "wan"; }
-	);
-	interfaces = (
-	    { name = "lan10"; port = "lan"; vlan = 10; addresses = [ "10.1.0.1/24", "fd01::1/64" ]; },
-	    { name = "wan20"; port = "wan"; vlan = 20; outer_vlan = 100; mtu = $((TOPO_MTU - 8));
-	      addresses = [ "10.2.0.1/24", "fd02::1/64" ]; }
+	    { name = "lan"; device = "lan";
+	      vlans = ( { id = 10; addresses = [ "10.1.0.1/24", "fd01::1/64" ]; } ); },
+	    { name = "wan"; device = "wan";
+	      vlans = ( { id = 100; inner = 20; mtu = $((TOPO_MTU - 8)); addresses = [ "10.2.0.1/24", "fd02::1/64" ]; } ); }
 	);
 	END
 }
@@ -63,7 +60,7 @@ routed_vlan_conf() {
 # shellcheck disable=SC2120  # tests and benchmarks pass arguments
 routed_gateway() {
 	if [ -n "$TOPO_CONF" ]; then
-		gateway_start gw -c "$TOPO_CONF" --instance "$TOPO" "$@"
+		gateway_start gw -c "$TOPO_CONF" "$@"
 	elif [ "$TOPO_VLAN" = 1 ]; then
 		routed_vlan_conf >"$TOPO_STATE/gateway.conf"
 		gateway_start gw -c "$TOPO_STATE/gateway.conf" "$@"

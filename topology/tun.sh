@@ -40,29 +40,27 @@ tun_up() {
 }
 
 tun_conf() {
+	local vlans=''
+	if [ "$TOPO_VLAN" = 1 ]; then
+		vlans='vlans = ( { id = 10; addresses = [ "10.1.0.1/24", "fd01::1/64" ]; } );'
+	fi
 	cat <<-END
 	instance = "$TOPO";
 	ports = (
-	    { name = "lan"; device = "lan"; },
+	    { name = "lan"; device = "lan"; $vlans },
 	    { name = "app"; tun = "$TUN_DEV"; queues = $TOPO_QUEUES; mtu = $TOPO_MTU; }
 	);
-	END
-	if [ "$TOPO_VLAN" = 1 ]; then
-		cat <<-END
-		interfaces = (
-		    { name = "lan10"; port = "lan"; vlan = 10; addresses = [ "10.1.0.1/24", "fd01::1/64" ]; }
-		);
-		END
-	fi
-	cat <<-END
 	routes = (
-	    { to = "10.3.0.0/24"; interface = "app"; },
-	    { to = "fd03::/64"; interface = "app"; }
+	    { prefix = "10.3.0.2/32"; interface = "app"; },
+	    { prefix = "fd03::2/128"; interface = "app"; }
 	);
-	rules = (
-	    { to = "10.3.0.0/24"; action = "engine"; },
-	    { to = "fd03::/64"; action = "engine"; }
-	);
+	# The kernel would keep its own addresses, on whichever device: these two are taken for the TUN.
+	steer = {
+	    rules = (
+	        { name = "app4"; priority = 10; action = "engine"; destination = "10.3.0.2/32"; },
+	        { name = "app6"; priority = 11; action = "engine"; destination = "fd03::2/128"; }
+	    );
+	};
 	END
 }
 
@@ -79,7 +77,7 @@ tun_addresses() {
 # shellcheck disable=SC2120  # tests and benchmarks pass arguments
 tun_gateway() {
 	if [ -n "$TOPO_CONF" ]; then
-		gateway_start gw -c "$TOPO_CONF" --instance "$TOPO" "$@"
+		gateway_start gw -c "$TOPO_CONF" "$@"
 	else
 		tun_conf >"$TOPO_STATE/gateway.conf"
 		gateway_start gw -c "$TOPO_STATE/gateway.conf" "$@"

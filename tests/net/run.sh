@@ -17,11 +17,7 @@ if [ "$(id -u)" -ne 0 ]; then
 	exit 1
 fi
 
-patterns=("$@")
-if [ -n "${ONLY:-}" ]; then
-	IFS=', ' read -ra more <<<"$ONLY"
-	patterns+=("${more[@]}")
-fi
+IFS=', ' read -ra patterns <<<"$* ${ONLY:-}"
 
 wanted() {	# FILE:FUNCTION
 	local p

@@ -72,10 +72,10 @@ test_udp_sink_counts_what_its_socket_got() {
 	equal "datagrams" "$(sink_now datagrams)" 10000
 }
 
-tagged() {	# TAGS
+tagged() {	# TAGS [OPTIONS...]
 	link_up
-	vlan_host_up h1 vlan0 "$1"
-	vlan_host_up h2 vlan0 "$1"
+	vlan_host_up h1 vlan0 "$@"
+	vlan_host_up h2 vlan0 "$@"
 	addr_add h1 vlan0 10.1.0.2/24 fd01::2/64
 	addr_add h2 vlan0 10.1.0.3/24 fd01::3/64
 }
@@ -95,6 +95,17 @@ test_vlan_host_qinq() {
 	head -c 4000000 /dev/urandom >"$TOPO_STATE/file"
 	serve_files h2 10.1.0.3 8000 "$TOPO_STATE"
 	equal "a file in QinQ" "$(fetch_sha256 h1 http://10.1.0.3:8000/file)" "$(sha256sum <"$TOPO_STATE/file" | cut -d' ' -f1)"
+}
+
+test_vlan_host_sends_partial_checksums() {
+	tagged 10 --partial
+	head -c 4000000 /dev/urandom >"$TOPO_STATE/file"
+	serve_files h2 10.1.0.3 8000 "$TOPO_STATE"
+	spawn h1 dump tcpdump -nvv -i eth0 -c 50 'vlan 10 and tcp src port 8000'
+	wait_for 5 "tcpdump listens" file_has "$TOPO_STATE/dump" 'listening on'
+	equal "a file" "$(fetch_sha256 h1 http://10.1.0.3:8000/file)" "$(sha256sum <"$TOPO_STATE/file" | cut -d' ' -f1)"
+	join "$SPAWNED" 10
+	between "partial checksums of 50" "$(grep -c 'incorrect' "$TOPO_STATE/dump")" 45 50
 }
 
 test_vlan_host_hears_its_own_tags_only() {

@@ -307,8 +307,8 @@ static struct group *prefix_group(const struct fib *fib, int fam, const uint8_t 
 	return index == LPM_NONE ? NULL : group_at(fib, index);
 }
 
-int fib_set(struct fib *fib, uint8_t family, const uint8_t *prefix, uint8_t len, enum fib_origin origin, uint32_t metric,
-	    const struct fib_route *route, struct fault *f)
+int fib_set(struct fib *fib, uint8_t family, const uint8_t *prefix, uint8_t len, enum fib_origin origin,
+	    uint32_t metric, const struct fib_route *route, struct fault *f)
 {
 	struct member m[FIB_PREFIX_ROUTES_MAX];
 	int fam = family_index(family), err;
@@ -455,7 +455,7 @@ void fib_resync_end(struct fib *fib, uint8_t family, enum fib_origin origin, boo
 	size_t removed;
 
 	if (!complete)
-		return;		/* what is not told anew in the next round either is older still, and goes then */
+		return;		/* what the next round does not tell either is older still, and goes then */
 	/* The walk must not see changes, so it collects first; with little memory in several rounds. */
 	do {
 		s.n = 0;

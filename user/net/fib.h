@@ -4,8 +4,8 @@
  *
  * Theory: each prefix may have several routes (of several origins and metrics); the best is the one that is looked up:
  * the lowest metric, and of equal ones the lower origin. The routes of a prefix together are a group, best first, which
- * never changes; equal groups are one object with a reference count, as a million prefixes have few next hops. The value
- * in the lpm is the group's index. A change makes (or finds) another group and stores its index; a group without
+ * never changes; equal groups are one object with a reference count, as a million prefixes have few next hops. The
+ * value in the lpm is the group's index. A change makes (or finds) another group and stores its index; a group without
  * references, and its index, are used again when the epoch has passed.
  */
 #ifndef USER_NET_FIB_H
@@ -48,7 +48,7 @@ enum fib_origin {
 struct fib_nexthop {
 	uint16_t iface;			/* id, or FIB_IFACE_NONE */
 	uint16_t weight;		/* 1 or more */
-	uint8_t gw_family;		/* AF_INET, AF_INET6, or 0: the destination is on the link (RFC 5549 allows mixing) */
+	uint8_t gw_family;		/* AF_INET, AF_INET6 (for IPv4, too: RFC 5549), 0: destination on the link */
 	uint8_t gw[16];			/* wire order, unused bytes 0 */
 };
 
@@ -82,8 +82,8 @@ void fib_destroy(struct fib *fib);
  *
  * Return: 0, -EINVAL, -ENOSPC at one of the bounds, -ENOMEM; with an error nothing has changed
  */
-int fib_set(struct fib *fib, uint8_t family, const uint8_t *prefix, uint8_t len, enum fib_origin origin, uint32_t metric,
-	    const struct fib_route *route, struct fault *f);
+int fib_set(struct fib *fib, uint8_t family, const uint8_t *prefix, uint8_t len, enum fib_origin origin,
+	    uint32_t metric, const struct fib_route *route, struct fault *f);
 
 /** fib_del() - Writer: remove it. Return: 0, -ENOENT, -EINVAL, or -ENOMEM when the prefix has others that stay */
 int fib_del(struct fib *fib, uint8_t family, const uint8_t *prefix, uint8_t len, enum fib_origin origin,

@@ -477,11 +477,11 @@ int xsk_open(struct port *port, const struct port_queue_params *queue, const str
 	p.tx_entries = p.tx_entries ? p.tx_entries : RING_ENTRIES;
 	p.fill_entries = p.fill_entries ? p.fill_entries : RING_ENTRIES;
 	if (p.headroom_bytes > queue->area->chunk_bytes / 4)
-		return fault_set(f, EINVAL, "headroom of %u bytes in frames of %u", p.headroom_bytes,
+		return fault_set(f, EINVAL, "port %s: headroom of %u bytes in frames of %u", port->name, p.headroom_bytes,
 				 queue->area->chunk_bytes);
 	s = calloc(1, sizeof(*s));
 	if (!s)
-		return fault_set(f, ENOMEM, "out of memory");
+		return fault_set(f, ENOMEM, "port %s: out of memory", port->name);
 	s->x.q = (struct port_queue){
 		.ops = &xsk_ops, .port = port, .area = queue->area, .counters = queue->counters, .drops = queue->drops,
 		.qid = queue->qid, .index = queue->index, .fd = -1,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "user/packet/xskq.h"
 
-#include <linux/if_ether.h>
 #include <string.h>
 
 #include <sluice/compat.h>
@@ -9,12 +8,11 @@
 
 #include "common/bytes.h"
 #include "common/csum.h"
+#include "user/packet/wire.h"
 
 #define FILL_BATCH_MAX 64
 /* A port's MTU is of IP packets; two VLAN tags are not counted. */
-#define ETH_TYPE_OFFSET (2 * ETH_ALEN)
-#define VLAN_HLEN_BYTES 4
-#define L2_BYTES_MAX (ETH_HLEN + 2 * VLAN_HLEN_BYTES)
+#define L2_BYTES_MAX (ETH_HLEN_BYTES + 2 * VLAN_HLEN_BYTES)
 
 /* Inlined, the two loops that touch every packet would share their registers with everything around them. */
 #define own_registers __attribute__((noinline))
@@ -239,7 +237,7 @@ static void rx_read_meta(struct pkt *p)
 	struct sluice_rx_meta m;
 	uint8_t *eth = pkt_data(p);
 
-	if (p->off < sizeof(m) || p->len < ETH_HLEN)
+	if (p->off < sizeof(m) || p->len < ETH_HLEN_BYTES)
 		return;
 	memcpy(&m, eth - sizeof(m), sizeof(m));
 	if (m.magic != SLUICE_RX_META_MAGIC || m.version != SLUICE_RX_META_VERSION)
@@ -253,9 +251,9 @@ static void rx_read_meta(struct pkt *p)
 		p->flags |= PKT_RX_TIME;
 	}
 	if (m.valid & SLUICE_RX_META_VLAN) {
-		memmove(eth - VLAN_HLEN_BYTES, eth, ETH_TYPE_OFFSET);
-		put_wire16(eth - VLAN_HLEN_BYTES + ETH_TYPE_OFFSET, m.vlan_proto);
-		put_be16(eth - VLAN_HLEN_BYTES + ETH_TYPE_OFFSET + 2, m.vlan_tci);
+		memmove(eth - VLAN_HLEN_BYTES, eth, ETH_TYPE);
+		put_wire16(eth - VLAN_HLEN_BYTES + ETH_TYPE, m.vlan_proto);
+		put_be16(eth - VLAN_HLEN_BYTES + ETH_TYPE + 2, m.vlan_tci);
 		p->off = (uint16_t)(p->off - VLAN_HLEN_BYTES);
 		p->len = (uint16_t)(p->len + VLAN_HLEN_BYTES);
 		p->total_bytes += VLAN_HLEN_BYTES;
@@ -488,7 +486,7 @@ static enum drop tx_check(const struct xskq *x, const struct pkt *p, uint32_t ma
 
 	if (p->gso != PKT_GSO_NONE)
 		return DROP_gso_unsupported;
-	if (p->total_bytes < ETH_HLEN)
+	if (p->total_bytes < ETH_HLEN_BYTES)
 		return DROP_eth_short;
 	if (p->total_bytes > max_bytes)
 		return DROP_too_long;
@@ -552,7 +550,7 @@ static own_registers uint32_t tx_plain(struct xskq *x, struct pkt **pkts, uint32
 	uint32_t at = x->tx.prod & x->tx.mask, n = min_u32(min_u32(count, room), x->tx.size - at), partial = 0;
 	struct pkt **from = pkts, **end = pkts + n;
 	struct xdp_desc *d = x->tx.descs + at;
-	uint32_t limit = max_bytes - ETH_HLEN, meta = x->tx_meta_bytes;
+	uint32_t limit = max_bytes - ETH_HLEN_BYTES, meta = x->tx_meta_bytes;
 	uint16_t index = x->q.index;
 	uint64_t bytes = 0;
 
@@ -561,7 +559,7 @@ static own_registers uint32_t tx_plain(struct xskq *x, struct pkt **pkts, uint32
 		uint32_t off = p->off, kind = p->csum | (uint32_t)p->gso << 8;
 		uint64_t len_options = p->len;
 
-		if (unlikely(p->n_frames != 1 || p->refs || off < meta || (uint32_t)len_options - ETH_HLEN > limit))
+		if (unlikely(p->n_frames != 1 || p->refs || off < meta || (uint32_t)len_options - ETH_HLEN_BYTES > limit))
 			break;
 		bytes += len_options;
 		if (kind >= PKT_CSUM_PARTIAL) {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-/* ---- The naive twin: a list that is searched from end to end ------------------------------------------------------ */
+/* ---- The naive twin: a list that is searched from end to end ----------------------------------------------------- */
 
 #define TWIN_MAX 600
 
@@ -232,7 +232,7 @@ START_TEST(lpm_does_so_with_a_reader_that_lags)
 }
 END_TEST
 
-/* ---- Edges ------------------------------------------------------------------------------------------------------- */
+/* ---- Edges ------------------------------------------------------------------------------------------------------ */
 
 START_TEST(lpm_refuses_what_it_cannot_hold)
 {
@@ -383,7 +383,7 @@ START_TEST(lpm_without_memory_keeps_what_it_has)
 END_TEST
 #endif
 
-/* ---- Readers beside the writer ----------------------------------------------------------------------------------- */
+/* ---- Readers beside the writer ---------------------------------------------------------------------------------- */
 
 /* The value tells which prefix it belongs to: what a reader finds must be a prefix of what it asked for. */
 static uint32_t value_of(uint32_t addr, unsigned int plen)

@@ -35,7 +35,8 @@ START_TEST(ratelimit_is_exact_in_the_long_run)
 
 	ratelimit_init(&rl, 3, 1, 0);
 	ck_assert(ratelimit_try_take(&rl, 1, 0));
-	for (uint64_t t = 0; t <= 1000 * NS_PER_S; t += 1234567)	/* a third of a second is no whole number of ns */
+	/* A third of a second is no whole number of nanoseconds. */
+	for (uint64_t t = 0; t <= 1000 * NS_PER_S; t += 1234567)
 		n += ratelimit_try_take(&rl, 1, t);
 	ck_assert_uint_ge(n, 2985);	/* each token may be found up to one step late */
 	ck_assert_uint_le(n, 3000);

@@ -69,7 +69,8 @@ START_TEST(siphash_at_any_alignment)
 	for (size_t at = 0; at < 8; at++) {
 		memcpy(room + at, counting(), 64);
 		for (size_t len = 0; len <= 64; len++)
-			ck_assert_uint_eq(siphash13(room + at, len, &paper_key), siphash13(counting(), len, &paper_key));
+			ck_assert_uint_eq(siphash13(room + at, len, &paper_key),
+					  siphash13(counting(), len, &paper_key));
 	}
 }
 END_TEST

@@ -143,7 +143,8 @@ build/tests/%.bpf.o: tests/%.bpf.c
 .SECONDARY: $(BPF_OBJS)
 build/bpf/%.skel.h: build/bpf/%.bpf.o
 	$(call say,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name $(subst .,_,$*)_bpf > $@.tmp
+	$(Q){ echo "#pragma GCC system_header"; echo "/* NOLINTBEGIN: written by bpftool */"; \
+		$(BPFTOOL) gen skeleton $< name $(subst .,_,$*)_bpf && echo "/* NOLINTEND */"; } > $@.tmp
 	@mv $@.tmp $@
 
 # ---- Fuzz targets: tests/fuzz/fuzz_NAME.c over every layer, seeds in tests/vectors/fuzz/NAME/ -----------------------

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Maps without a program: the engine's own counters, where `bpftool map dump pinned` finds them by name. The engine maps
- * them into its memory and counts there; the loader sets the number of entries.
+ * Maps without a program: the engine's own counters, where `bpftool map dump pinned` finds them by name. The engine
+ * maps them into its memory and counts there; the loader sets the number of entries.
  *
  * Entries fill whole cache lines: two workers never write to the same one. Each entry begins as the struct of
  * include/sluice does, from the same table of fields.

@@ -46,7 +46,7 @@
 #define SLUICE_STEER_ABI		1
 
 #define SLUICE_STEER_MAX_RULES		64
-#define SLUICE_STEER_MAX_HIT_SLOTS	(2 * SLUICE_STEER_MAX_RULES)	/* old and new set while one replaces the other */
+#define SLUICE_STEER_MAX_HIT_SLOTS	(2 * SLUICE_STEER_MAX_RULES)	/* old set and new set together */
 #define SLUICE_STEER_MAX_ADDRS		4096	/* for each family and owner (kernel, engine) */
 #define SLUICE_STEER_MAX_PREFIXES	4096	/* for each family */
 #define SLUICE_STEER_MAX_VLANS		4096

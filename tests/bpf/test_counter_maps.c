@@ -34,7 +34,7 @@ static bool printed(const char *map, const char *field)
 
 	snprintf(command, sizeof(command), "bpftool map dump pinned /sys/fs/bpf/sluice/%s/%s | grep -qF '%s'", instance,
 		 map, field);
-	return system(command) == 0;
+	return system(command) == 0;	/* NOLINT(cert-env33-c): words of this file */
 }
 
 START_TEST(bpftool_reads_what_the_engine_counts)
@@ -64,7 +64,7 @@ START_TEST(entries_are_apart_and_zero)
 	for (uint32_t w = 0; w < 3; w++) {
 		struct sluice_drops zero = { 0 };
 
-		ck_assert_mem_eq(counter_maps_drops(&maps, w), &zero, sizeof(zero));
+		ck_assert_int_eq(memcmp(counter_maps_drops(&maps, w), &zero, sizeof(zero)), 0);
 		ck_assert_uint_eq((uintptr_t)counter_maps_drops(&maps, w) % 64, 0);
 		ck_assert_uint_eq((uintptr_t)counter_maps_engine(&maps, w) % 64, 0);
 		memset(counter_maps_drops(&maps, w), 0xff, sizeof(zero));

@@ -69,9 +69,10 @@ static void setup(void)
 				       addr_of("ff02::5", SLUICE_VLAN_ANY), addr_of("169.254.7.7", SLUICE_VLAN_ANY) };
 	struct steer_transit transit[] = {
 		{ prefix_of("10.0.0.0/8"), SLUICE_ACTION_ENGINE },   { prefix_of("10.9.0.0/16"), SLUICE_ACTION_KERNEL },
-		{ prefix_of("10.9.9.0/24"), SLUICE_ACTION_DROP },    { prefix_of("2001:db8:a::/48"), SLUICE_ACTION_ENGINE },
-		{ prefix_of("2001:db8:a:9::/64"), SLUICE_ACTION_DROP }, { prefix_of("fe80::/10"), SLUICE_ACTION_ENGINE },
-		{ prefix_of("224.0.0.0/4"), SLUICE_ACTION_ENGINE },
+		{ prefix_of("10.9.9.0/24"), SLUICE_ACTION_DROP },    { prefix_of("224.0.0.0/4"), SLUICE_ACTION_ENGINE },
+		{ prefix_of("2001:db8:a::/48"), SLUICE_ACTION_ENGINE },
+		{ prefix_of("fe80::/10"), SLUICE_ACTION_ENGINE },
+		{ prefix_of("2001:db8:a:9::/64"), SLUICE_ACTION_DROP },
 	};
 	uint32_t vlans[] = { 5, sluice_vlan_key(7 | SLUICE_VLAN_8021AD, 8) };
 
@@ -147,7 +148,8 @@ static const struct {
 	  0 },
 	{ "VLAN not known", { .tag = { TAG(8100, 6) }, .src = S4, .dst = T4, .proto = TCP }, V(pass_vlan), 0 },
 	{ "same number, 802.1ad", { .tag = { TAG(88a8, 5) }, .src = S4, .dst = T4, .proto = TCP }, V(pass_vlan), 0 },
-	{ "QinQ", { .tag = { TAG(88a8, 7), TAG(8100, 8) }, .src = S4, .dst = T4, .proto = TCP }, V(redirect_prefix), 0 },
+	{ "QinQ", { .tag = { TAG(88a8, 7), TAG(8100, 8) }, .src = S4, .dst = T4, .proto = TCP }, V(redirect_prefix),
+	  0 },
 	{ "QinQ 6", { .tag = { TAG(88a8, 7), TAG(8100, 8) }, .src = S6, .dst = T6, .proto = UDP }, V(redirect_prefix),
 	  0 },
 	{ "QinQ, other inner", { .tag = { TAG(88a8, 7), TAG(8100, 9) }, .src = S4, .dst = T4, .proto = TCP },
@@ -160,7 +162,8 @@ static const struct {
 	{ "priority tag", { .tag = { TAG(8100, 0xe000) }, .src = S4, .dst = T4, .proto = TCP }, V(redirect_prefix), 0 },
 	{ "priority tag inside", { .tag = { TAG(8100, 5), TAG(8100, 0) }, .src = S4, .dst = T4, .proto = TCP },
 	  V(redirect_prefix), 0 },
-	{ "address of a VLAN", { .tag = { TAG(8100, 5) }, .src = S4, .dst = E4V, .proto = TCP }, V(redirect_address), 0 },
+	{ "address of a VLAN", { .tag = { TAG(8100, 5) }, .src = S4, .dst = E4V, .proto = TCP }, V(redirect_address),
+	  0 },
 	{ "address of a VLAN, untagged", { .src = S4, .dst = E4V, .proto = TCP }, V(pass_default), 0 },
 	{ "kernel address in a VLAN", { .tag = { TAG(8100, 5) }, .src = S4, .dst = K4, .proto = TCP },
 	  V(pass_kernel_address), 0 },
@@ -308,7 +311,8 @@ static const struct {
 	{ "IHL 1", { .src = S4, .dst = E4, .proto = TCP, .ihl = 1 }, V(pass_malformed), 0 },
 	{ "version 6 as IPv4", { .src = S4, .dst = E4, .proto = TCP, .version = 6 }, V(pass_malformed), 0 },
 	{ "version 4 as IPv6", { .src = S6, .dst = E6, .proto = TCP, .version = 4 }, V(pass_malformed), 0 },
-	{ "total length in the header", { .src = S4, .dst = E4, .proto = TCP, .length_off = -5 }, V(pass_malformed), 0 },
+	{ "total length in the header", { .src = S4, .dst = E4, .proto = TCP, .length_off = -5 }, V(pass_malformed),
+	  0 },
 	{ "total length 1 beyond", { .src = S4, .dst = E4, .proto = TCP, .length_off = 1 }, V(pass_short), 0 },
 	{ "Ethernet padding", { .src = S4, .dst = T4, .proto = TCP, .dport = 85, .padding = 20 }, V(drop_rule), 12 },
 	{ "ports only in the padding", { .src = S4, .dst = T4, .proto = TCP, .dport = 85, .length_off = -4 },
@@ -326,8 +330,8 @@ static const struct {
 	  V(drop_rule), 12 },
 	{ "ESP ends the walk", { .src = S6, .dst = T6, .ext = { OPTS }, .proto = ESP, .dport = 85 }, V(drop_rule), 20 },
 	{ "no next header", { .src = S6, .dst = T6, .proto = NONE }, V(redirect_prefix), 0 },
-	{ "eight headers", { .src = S6, .dst = T6, .ext = { HBH, OPTS, OPTS, OPTS, OPTS, OPTS, OPTS, OPTS }, .proto = TCP,
-			     .dport = 85 }, V(drop_rule), 12 },
+	{ "eight headers", { .src = S6, .dst = T6, .ext = { HBH, OPTS, OPTS, OPTS, OPTS, OPTS, OPTS, OPTS },
+			     .proto = TCP, .dport = 85 }, V(drop_rule), 12 },
 	{ "nine headers", { .src = S6, .dst = T6, .ext = { HBH, OPTS, OPTS, OPTS, OPTS, OPTS, OPTS, OPTS, OPTS },
 			    .proto = TCP, .dport = 85 }, V(pass_ext_headers), 0 },
 	{ "header beyond the packet", { .src = S6, .dst = T6, .ext = { OPTS }, .proto = TCP, .payload = 8,
@@ -339,7 +343,8 @@ static const struct {
 	{ "payload length beyond", { .src = S6, .dst = T6, .proto = TCP, .length_off = 1 }, V(pass_short), 0 },
 	{ "payload length 0", { .src = S6, .dst = T6, .proto = TCP, .dport = 85, .length_off = -4 }, V(redirect_prefix),
 	  0 },
-	{ "jumbogram", { .src = S6, .dst = T6, .ext = { HBH }, .proto = TCP, .length_off = -12 }, V(pass_jumbogram), 0 },
+	{ "jumbogram", { .src = S6, .dst = T6, .ext = { HBH }, .proto = TCP, .length_off = -12 }, V(pass_jumbogram),
+	  0 },
 	{ "routed ICMPv6", { .src = S6, .dst = T6, .proto = ICMP6, .icmp_type = 128 }, V(redirect_prefix), 0 },
 };
 
@@ -597,7 +602,8 @@ START_TEST(wrong_rules_are_refused)
 		{ { .id = 1, .action = SLUICE_ACTION_DROP, .protocol = GRE, .dst_ports = { 1, 2 } }, "no ports" },
 		{ { .id = 1, .action = SLUICE_ACTION_DROP, .src = { .family = 4, .len = 33 } }, "length" },
 		{ { .id = 1, .action = SLUICE_ACTION_DROP, .family = 6, .dst = { .family = 4, .len = 8 } }, "IPv4" },
-		{ { .id = 1, .action = SLUICE_ACTION_DROP, .src = { .family = 4 }, .dst = { .family = 6 } }, "families" },
+		{ { .id = 1, .action = SLUICE_ACTION_DROP, .src = { .family = 4 }, .dst = { .family = 6 } },
+		  "families" },
 	};
 	struct steer_rule twice[2] = { rules[0], rules[0] };
 

@@ -14,10 +14,7 @@
 
 #include "user/packet/bpf_log.h"
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wsign-conversion"	/* bpftool's code */
 #include "engine.skel.h"
-#pragma GCC diagnostic pop
 
 #define CACHE_LINE 64
 

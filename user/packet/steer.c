@@ -4,8 +4,9 @@
  *
  * DOC: The ladder
  *
- * Each rung is tried whole (open, load, attach) and either taken or left with a reason: native with RX metadata, native,
- * generic; and on each the program for multi-buffer frames before the one without. A rung that fails leaves nothing.
+ * Each rung is tried whole (open, load, attach) and either taken or left with a reason: native with RX metadata,
+ * native, generic; and on each the program for multi-buffer frames before the one without. A rung that fails leaves
+ * nothing.
  */
 #include "user/packet/steer.h"
 
@@ -29,10 +30,7 @@
 #include "user/packet/bpf_log.h"
 #include "user/packet/steer_internal.h"
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wsign-conversion"	/* bpftool's code */
 #include "steer.skel.h"
-#pragma GCC diagnostic pop
 
 #ifndef BPF_F_XDP_DEV_BOUND_ONLY
 #define BPF_F_XDP_DEV_BOUND_ONLY (1U << 6)	/* Linux 6.3 */
@@ -144,7 +142,7 @@ static uint32_t fd_prog_id(int fd)
 /* The program on the device: native before generic before the one in its hardware. Return: its id, 0 for none. */
 static uint32_t foreign_prog(int ifindex)
 {
-	LIBBPF_OPTS(bpf_xdp_query_opts, q);
+	struct bpf_xdp_query_opts q = { .sz = sizeof(q) };
 
 	if (bpf_xdp_query(ifindex, 0, &q) < 0)
 		return 0;
@@ -272,13 +270,13 @@ static int link_refused(const struct steer *s, const struct rung *r, const struc
 	if (bpf_xdp_attach(p->ifindex, s->prog_fd, flags, NULL) == 0)
 		(void)bpf_xdp_detach(p->ifindex, mode_flag(r->mode), NULL);
 	text = bpf_log_kernel_text();
-	return fault_set(f, -err, "attach to %s in %s mode: %s%s%s", p->ifname, steer_mode_name(r->mode), strerror(-err),
-			 *text ? ": " : "", text);
+	return fault_set(f, -err, "attach to %s in %s mode: %s%s%s", p->ifname, steer_mode_name(r->mode),
+			 strerror(-err), *text ? ": " : "", text);
 }
 
 static int attach_alone(struct steer *s, const struct rung *r, const struct steer_params *p, struct fault *f)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = mode_flag(r->mode));
+	struct bpf_link_create_opts opts = { .sz = sizeof(opts), .flags = mode_flag(r->mode) };
 	int fd = bpf_link_create(s->prog_fd, p->ifindex, BPF_XDP, &opts);
 
 	if (fd < 0)
@@ -553,7 +551,8 @@ static int choose_way(struct steer *s, const struct steer_params *p, struct faul
 	} else if (foreign) {
 		prog_name(foreign, name);
 		return fault_set(f, EBUSY,
-				 "%s has an XDP program already: %s (id %u)%s; \"ip link set dev %s xdp off\" removes it",
+				 "%s has an XDP program already: %s (id %u)%s; "
+				 "\"ip link set dev %s xdp off\" removes it",
 				 p->ifname, name, foreign,
 				 p->dispatcher == STEER_DISPATCHER_AUTO ? ", not attached by libxdp's dispatcher" : "",
 				 p->ifname);
@@ -616,8 +615,8 @@ static int check_adopted(struct steer *s, const struct steer_params *p, struct f
 	const struct sluice_steer_config *c = s->config;
 
 	if (c->ifindex != (uint32_t)p->ifindex)
-		return fault_set(f, ESTALE, "the program of port %s is on interface %u, not on %s (%d): detach it", p->port,
-				 c->ifindex, p->ifname, p->ifindex);
+		return fault_set(f, ESTALE, "the program of port %s is on interface %u, not on %s (%d): detach it",
+				 p->port, c->ifindex, p->ifname, p->ifindex);
 	s->info.mode = c->variant & SLUICE_STEER_VARIANT_GENERIC ? STEER_MODE_GENERIC : STEER_MODE_NATIVE;
 	s->info.metadata = c->variant & SLUICE_STEER_VARIANT_METADATA;
 	s->info.frags = c->variant & SLUICE_STEER_VARIANT_FRAGS;

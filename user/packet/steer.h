@@ -139,12 +139,12 @@ struct steer_rule {
 	uint32_t id;			/* not 0, unique; its hits are kept while the identifier stays */
 	uint32_t priority;		/* lower numbers first, equal ones in the order given */
 	enum sluice_steer_action action;
-	uint8_t family;			/* 4, 6, 0 for both */
 	int protocol;			/* or STEER_PROTOCOL_ANY */
+	uint32_t vlan;			/* with @match_vlan: sluice_vlan_key(), SLUICE_VLAN_UNTAGGED included */
 	struct steer_ports src_ports, dst_ports;
 	struct steer_prefix src, dst;
+	uint8_t family;			/* 4, 6, 0 for both */
 	bool match_vlan;
-	uint32_t vlan;			/* with @match_vlan: sluice_vlan_key(), SLUICE_VLAN_UNTAGGED included */
 };
 
 /** steer_set_enabled() - Decide frames, or pass all of them. Takes effect at once. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Several XDP programs on one device, by libxdp's dispatcher: it replaces slots of a dispatching program with programs of
- * type EXT, which not every kernel allows. Links and dispatcher are pinned by libxdp and outlive this process.
+ * Several XDP programs on one device, by libxdp's dispatcher: it replaces slots of a dispatching program with programs
+ * of type EXT, which not every kernel allows. Links and dispatcher are pinned by libxdp and outlive this process.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -45,7 +45,7 @@ static enum xdp_attach_mode xdp_mode(enum steer_mode mode)
 int steer_dispatcher_attach(struct bpf_object *obj, const char *prog_name, bool frags, int ifindex,
 			    enum steer_mode mode, int *prog_fd, struct fault *f)
 {
-	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .obj = obj, .prog_name = prog_name);
+	struct xdp_program_opts opts = { .sz = sizeof(opts), .obj = obj, .prog_name = prog_name };
 	struct xdp_program *prog;
 	long err;
 

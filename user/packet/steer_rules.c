@@ -47,13 +47,14 @@ int steer_read_counters(const struct steer *s, struct sluice_steer_counters *sum
 /* The identifier stands in every CPU's value, the rest is summed. */
 static int read_hits(const struct steer *s, uint32_t slot, struct sluice_rule_hits *hits, struct fault *f)
 {
-	int err, cpus = libbpf_num_possible_cpus();
+	uint64_t sum[sizeof(*hits) / sizeof(uint64_t)] = { 0 };
+	int err;
 
-	err = read_sum(s->map_fd[STEER_MAP_RULE_HITS], slot, (uint64_t *)hits, sizeof(*hits) / sizeof(uint64_t),
-		       "the hits of rules", f);
-	if (!err)
-		hits->rule_id /= (unsigned int)cpus;
-	return err;
+	err = read_sum(s->map_fd[STEER_MAP_RULE_HITS], slot, sum, sizeof(sum) / sizeof(sum[0]), "the hits of rules", f);
+	if (err)
+		return err;
+	*hits = (struct sluice_rule_hits){ sum[0] / (unsigned int)libbpf_num_possible_cpus(), sum[1], sum[2] };
+	return 0;
 }
 
 int steer_read_rule_hits(const struct steer *s, struct sluice_rule_hits *hits, size_t *n, struct fault *f)
@@ -214,19 +215,51 @@ static void insert_sorted(struct sluice_rule_set *set, const struct sluice_steer
 }
 
 /*
+ * A map like the one that is installed. Kernels before 6.2 compare what BTF says of both, so the new one gets the same
+ * types; and bpftool can name its fields.
+ */
+static int create_set_map(const struct steer *s, struct fault *f)
+{
+	struct bpf_map_create_opts opts = { .sz = sizeof(opts) };
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info), zero = 0, id;
+	int err, fd;
+
+	err = bpf_map_lookup_elem(s->map_fd[STEER_MAP_RULES], &zero, &id);
+	fd = err < 0 ? err : bpf_map_get_fd_by_id(id);
+	if (fd < 0) {
+		errno = -fd;
+		return fault_errno(f, "find the rules that are in force");
+	}
+	err = bpf_obj_get_info_by_fd(fd, &info, &len);
+	close(fd);
+	if (!err && info.btf_id) {
+		fd = bpf_btf_get_fd_by_id(info.btf_id);
+		if (fd >= 0) {
+			opts.btf_fd = (uint32_t)fd;
+			opts.btf_key_type_id = info.btf_key_type_id;
+			opts.btf_value_type_id = info.btf_value_type_id;
+		}
+	}
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "rule_set", sizeof(zero), sizeof(struct sluice_rule_set), 1, &opts);
+	err = errno;
+	if (opts.btf_fd)
+		close((int)opts.btf_fd);
+	errno = err;
+	return fd < 0 ? fault_errno(f, "create the map of rules") : fd;
+}
+
+/*
  * A new inner map takes the old one's place: the kernel returns only when no program uses the old one any more, so that
  * slots of rules that are gone can be given to others.
  */
 static int install(struct steer *s, const struct sluice_rule_set *set, struct fault *f)
 {
 	uint32_t zero = 0;
-	int err, fd;
+	int err, fd = create_set_map(s, f);
 
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sluice_rules", sizeof(zero), sizeof(*set), 1, NULL);
-	if (fd < 0) {
-		errno = -fd;
-		return fault_errno(f, "create the map of rules");
-	}
+	if (fd < 0)
+		return fd;
 	err = bpf_map_update_elem(fd, &zero, set, BPF_ANY);
 	if (!err) {
 		if (!set->count)

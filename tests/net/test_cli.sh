@@ -25,7 +25,7 @@ asked() { wait_for 5 "request $1" file_has "$TOPO_STATE/requests" "$1"; }
 
 test_check_vectors() {
 	local conf n=0 want text
-	cd "$TOPO_ROOT/tests/vectors/config/bad"
+	cd "$TOPO_ROOT/tests/vectors/config/bad" || return
 	for conf in *.conf; do
 		{ read -r want; read -r text; } <"${conf%.conf}.want"
 		code "$want" "$SLUICE" check -c "$conf"
@@ -33,7 +33,7 @@ test_check_vectors() {
 		n=$((n + 1))
 	done
 	[ "$n" -ge 30 ] || fail "only $n wrong configurations"
-	cd ../good
+	cd ../good || return
 	for conf in *.conf; do
 		code 0 "$SLUICE" check -c "$conf"
 		says "$conf: fine"
@@ -184,7 +184,7 @@ test_attach_detach() {
 	says "pins in $pins"
 	check "pinned" test -e "$pins"
 	in_ns h1 ping -c1 -W2 10.77.0.1 >/dev/null || fail "the machine's own address is cut off"
-	route_add h1 10.98.0.0/16 10.77.0.1
+	route_add h1 10.98.0.0/16 via 10.77.0.1
 	refuse "what a rule drops comes through" in_ns h1 ping -c1 -W1 10.98.0.1 >/dev/null
 	check "the rule has a hit" rule_was_hit "$pins/rule_hits"
 	# Once more: the rules are replaced in place.

@@ -306,7 +306,9 @@ static int take_line(struct trace *t, const char *line, struct fault *f)
 		take_for_drops(t, o, kind);
 	} else {
 		show(t, o);
-		t->shown += !strcmp(kind, "verdict");
+		/* What the program redirects is received by the engine next, and counts there. */
+		t->shown += !strcmp(kind, "rx") || (!strcmp(kind, "verdict") &&
+						    strncmp(cli_text(o, "verdict", ""), "redirect_", strlen("redirect_")));
 	}
 	json_object_put(o);
 	return CLI_OK;

@@ -28,7 +28,7 @@ static const struct cli_command *find_command(const char *name)
 
 static void print_usage(FILE *to)
 {
-	fputs("usage: sluice COMMAND [OPTION...]\n"
+	fputs("usage: sluice [-i INSTANCE | -s SOCKET] COMMAND [OPTION...]\n"
 	      "       sluice help [COMMAND]\n"
 	      "       sluice version\n\n"
 	      "A gateway in user space on AF_XDP.\n\n", to);
@@ -79,6 +79,30 @@ static int close_stdout(int code)
 	return code == CLI_OK ? CLI_FAILED : code;
 }
 
+/*
+ * `sluice -i gw2 status` is `sluice status -i gw2`: the options that stand in front of the subcommand change places with
+ * it, so that its own getopt_long() takes them.
+ */
+static void command_first(int argc, char **argv)
+{
+	static const char *const with_value[] = { "-i", "-s", "--instance", "--socket" };
+	char *cmd;
+	int at = 1;
+
+	while (at < argc && argv[at][0] == '-') {
+		bool value = false;
+
+		for (size_t i = 0; i < sizeof(with_value) / sizeof(with_value[0]); i++)
+			value |= !strcmp(argv[at], with_value[i]);
+		at += value ? 2 : 1;
+	}
+	if (at >= argc)
+		return;
+	cmd = argv[at];
+	memmove(&argv[2], &argv[1], (size_t)(at - 1) * sizeof(*argv));
+	argv[1] = cmd;
+}
+
 int main(int argc, char **argv)
 {
 	const struct cli_command *cmd;
@@ -87,6 +111,7 @@ int main(int argc, char **argv)
 		print_usage(stderr);
 		return CLI_USAGE;
 	}
+	command_first(argc, argv);
 	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
 		return close_stdout(run_help(argc - 1, argv + 1));
 	if (!strcmp(argv[1], "version") || !strcmp(argv[1], "--version")) {

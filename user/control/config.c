@@ -136,6 +136,87 @@ static int syntax_fault(const config_t *tree, const char *file, struct fault *f)
 	return fault_set(f, EINVAL, "%s:%d: %s", where, config_error_line(tree), text);
 }
 
+/* Past a string or a comment that starts at @p; @p itself if none does. Lines are counted. */
+static const char *skip_quoted(const char *p, unsigned int *line)
+{
+	const char *end = NULL;
+
+	if (*p == '"') {
+		for (p++; *p && *p != '"'; p++) {
+			if (*p == '\\' && p[1])
+				p++;
+			*line += *p == '\n';
+		}
+		return *p ? p + 1 : p;
+	}
+	if (*p == '#' || (p[0] == '/' && p[1] == '/'))
+		return p + strcspn(p, "\n");
+	if (p[0] == '/' && p[1] == '*') {
+		end = strstr(p + 2, "*/");
+		end = end ? end + 2 : p + strlen(p);
+		for (; p < end; p++)
+			*line += *p == '\n';
+	}
+	return p;
+}
+
+/*
+ * libconfig 1.5 cuts an integer without the suffix L down to 32 bits and says nothing: 4294967297 would be read as 1.
+ * The tree does not show it, so such numbers are looked for in the text.
+ */
+static int check_numbers(const char *text, const char *file, struct fault *f)
+{
+	static const char word[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_*-.+";
+	unsigned int line = 1;
+
+	for (const char *p = text; *p;) {
+		const char *after = skip_quoted(p, &line), *digits;
+		size_t len;
+		char *end;
+
+		if (after != p) {
+			p = after;
+			continue;
+		}
+		len = strspn(p, word);
+		if (len == 0) {
+			line += *p++ == '\n';
+			continue;
+		}
+		digits = p + (*p == '-' || *p == '+');
+		if (*digits >= '0' && *digits <= '9') {
+			bool hex = digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X');
+			unsigned long long v;
+
+			errno = 0;
+			v = strtoull(digits, &end, hex ? 16 : 10);
+			if (end == p + len && (errno || v > (hex ? UINT32_MAX : INT32_MAX)))
+				return fault_set(f, EINVAL, "%s:%u: %.*s: a number beyond 32 bits, which is read right with an L "
+						 "behind it", file, line, (int)len, p);
+		}
+		p += len;
+	}
+	return 0;
+}
+
+static int slurp(const char *path, char **out, struct fault *f);
+
+/* The same in every file that was included. */
+static int check_included_numbers(const config_t *tree, struct fault *f)
+{
+	for (unsigned int i = 0; i < tree->num_filenames; i++) {
+		char *text = NULL;
+		int err = slurp(tree->filenames[i], &text, f);
+
+		if (!err)
+			err = check_numbers(text, tree->filenames[i], f);
+		free(text);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 /* Parse @text (terminated) and have @read make something of it. */
 static int read_text(const char *text, const char *file, const char *include_dir, struct config_reader *r,
 		     int (*read)(struct config_reader *r, const config_setting_t *root))
@@ -150,6 +231,10 @@ static int read_text(const char *text, const char *file, const char *include_dir
 	if (!config_read_string(&tree, text))
 		err = syntax_fault(&tree, file, r->f);
 	else
+		err = check_numbers(text, file, r->f);
+	if (!err)
+		err = check_included_numbers(&tree, r->f);
+	if (!err)
 		err = read(r, config_root_setting(&tree));
 	config_destroy(&tree);
 	return err;

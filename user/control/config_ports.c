@@ -187,7 +187,9 @@ static int read_queues(struct config_reader *r, const config_setting_t *s, void 
 			p->n_queues = (unsigned int)v;
 		return err;
 	}
-	if (config_setting_is_aggregate(s) && config_setting_length(s) == 0)
+	if (!config_setting_is_aggregate(s))
+		return config_fault(r, s, "a number of queues, a list of them or \"auto\" is wanted");
+	if (config_setting_length(s) == 0)
 		return config_fault(r, s, "no queue; leave the key out for as many as the device has");
 	return config_read_list(r, s, CONFIG_QUEUES_MAX, "queues", read_queue_id, p);
 }

@@ -272,8 +272,11 @@ static int check_vlan(struct config_reader *r, const config_setting_t *s, struct
 	for (unsigned int i = 0; i < c->n_ports; i++)
 		if ((!rule->port[0] || !strcmp(rule->port, c->ports[i].name)) && port_has_vlan(&c->ports[i], rule))
 			return 0;
-	return config_fault(r, config_setting_get_member(s, "vlan"), "%s%s has no such VLAN: its \"vlans\" must name it",
-			    rule->port[0] ? "port " : "no port", rule->port);
+	if (rule->port[0])
+		return config_fault(r, config_setting_get_member(s, "vlan"),
+				    "port \"%s\" has no such VLAN: its \"vlans\" must name it", rule->port);
+	return config_fault(r, config_setting_get_member(s, "vlan"),
+			    "no port has this VLAN: the \"vlans\" of one must name it");
 }
 
 static int read_rule(struct config_reader *r, const config_setting_t *s, unsigned int index, void *obj)

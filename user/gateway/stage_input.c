@@ -22,6 +22,22 @@ static bool mac_is_other(const struct pkt *p, const struct iface *iface)
 	       ((u32_at(dst) ^ u32_at(iface->mac)) | (wire16_at(dst + 4) ^ wire16_at(iface->mac + 4)));
 }
 
+/*
+ * In generic mode a veth keeps its peer's segmentation offload on, and what comes in may be longer than the link's MTU:
+ * a superpacket whose segment size no descriptor tells. Segments that fit the link it came by are what its sender would
+ * have sent; only a partial checksum shows that the sender is this machine, and that it is no forgery.
+ */
+static void find_superpacket(struct pkt *p, const struct iface *iface)
+{
+	uint32_t headers = (uint32_t)(p->payload - p->l3);
+
+	if (p->proto != IPPROTO_TCP || p->csum != PKT_CSUM_PARTIAL || iface->mtu_bytes <= headers)
+		return;
+	p->gso = p->family == AF_INET ? PKT_GSO_TCP4 : PKT_GSO_TCP6;
+	p->gso_size = (uint16_t)(iface->mtu_bytes - headers);
+	p->gso_segs = (uint16_t)((pkt_l3_bytes(p) - headers + p->gso_size - 1) / p->gso_size);
+}
+
 static void input_run(struct worker *w, struct batch *in, struct edges *out)
 {
 	const struct tables *t = w->tables;
@@ -50,6 +66,8 @@ static void input_run(struct worker *w, struct batch *in, struct edges *out)
 		}
 		if (caps & PORT_CAP_RX_PARTIAL && p->csum == PKT_CSUM_NONE)
 			pkt_find_partial(p);
+		if (unlikely(p->gso == PKT_GSO_NONE && pkt_l3_bytes(p) > t->ifaces[p->iface_in].mtu_bytes))
+			find_superpacket(p, &t->ifaces[p->iface_in]);
 		if (likely(p->family == AF_INET))
 			edge_push(out, INPUT_IP4, p);
 		else if (p->family == AF_INET6)

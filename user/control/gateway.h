@@ -40,8 +40,10 @@ struct gw_port {
 	uint16_t iface;				/* id of its untagged interface */
 	uint16_t first_queue;			/* index of its first queue over all ports */
 	uint16_t max_queues;			/* queues it may ever have */
+	uint16_t n_queues;			/* queues it is to have now */
 	uint8_t queue_worker[PORT_QUEUES_MAX];
 	bool open;				/* attached to the engine */
+	bool device_gone;			/* the kernel said so; the mirror's silence means nothing yet */
 	char why_closed[sizeof(((struct fault *)0)->text)];	/* while it is not */
 	struct loop_timer retry;		/* next try to open it */
 };

@@ -107,7 +107,7 @@ static void queues_assign(struct gw_port *gp)
 {
 	const struct config_port *cfg = gp->cfg;
 
-	for (unsigned int i = 0; i < gp->port.n_queues; i++)
+	for (unsigned int i = 0; i < gp->n_queues; i++)
 		gp->queue_worker[i] = (uint8_t)(cfg->n_queue_workers ? cfg->queue_worker[i] : i % gp->gw->n_workers);
 }
 
@@ -174,7 +174,7 @@ static int xsk_queues_open(struct gw_port *gp, const struct devinfo *dev, struct
 		.busy_poll_us = cfg->busy_poll.usecs, .busy_poll_budget = cfg->busy_poll.budget,
 	};
 
-	for (unsigned int i = 0; i < gp->port.n_queues; i++) {
+	for (unsigned int i = 0; i < gp->n_queues; i++) {
 		struct port_queue_params qp = queue_params(gp, i);
 		struct port_queue *q;
 		int err = xsk_open(&gp->port, &qp, &params, &q, f);
@@ -231,7 +231,7 @@ static int tun_port_open(struct gw_port *gp, struct fault *f)
 	};
 
 	gp->port.mtu_bytes = pc->iface.mtu;
-	for (unsigned int i = 0; i < gp->port.n_queues; i++) {
+	for (unsigned int i = 0; i < gp->n_queues; i++) {
 		struct port_queue_params qp = queue_params(gp, i);
 		struct port_queue *q;
 		int err = tun_open(&gp->port, &qp, &params, &q, f);
@@ -294,12 +294,14 @@ int gw_port_open(struct gw_port *gp, struct fault *f)
 	struct gateway *gw = gp->gw;
 	int err;
 
+	gp->device_gone = false;
 	gp->port.n_reasons = 0;
+	gp->port.n_queues = 0;		/* each queue enters itself when it is open */
 	gp->port.caps = 0;
 	gp->port.mode[0] = 0;
 	err = device_find(gp, f);
 	if (!err)
-		err = queue_count(gp, &gp->port.n_queues, f);
+		err = queue_count(gp, &gp->n_queues, f);
 	if (err)
 		goto err_prefix;
 	queues_assign(gp);
@@ -439,10 +441,10 @@ void gw_ports_update(struct gateway *gw)
 
 		if (gp->open) {
 			link = mirror_link(gw->mirror, (uint32_t)gp->port.ifindex);
-			if (!link || strcmp(link->name, gp->cfg->device) != 0) {
-				log_warn("port %s: device %s is gone", gp->cfg->name, gp->cfg->device);
+			if (gp->device_gone || (link && strcmp(link->name, gp->port.device) != 0)) {
+				log_warn("port %s: device %s is gone", gp->cfg->name, gp->port.device);
 				gw_port_close(gp, "device is gone");
-			} else {
+			} else if (link) {
 				link_follow(gp, link);
 			}
 		}

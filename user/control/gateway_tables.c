@@ -232,8 +232,11 @@ static void on_route_end(void *ctx, uint8_t family, bool complete)
 static void on_link(void *ctx, enum mirror_event ev, const struct nl_link *link, const struct nl_link *before)
 {
 	struct gateway *gw = ctx;
+	struct gw_port *gp = gw_port_by_ifindex(gw, (int)link->ifindex);
 
 	(void)before;
+	if (gp && ev == MIRROR_REMOVED)
+		gp->device_gone = true;
 	if (strcmp(link->kind, "vlan") == 0)
 		gw_vlan_link(gw, link, ev == MIRROR_REMOVED);
 	gw->dirty |= GW_DIRTY_PORTS;

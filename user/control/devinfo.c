@@ -28,7 +28,7 @@ _Static_assert(ETHTOOL_A_CHANNELS_HEADER == ETHTOOL_HEADER && ETHTOOL_A_RINGS_HE
 _Static_assert(DEV_FEATURE_COUNT <= 32, "devinfo.active");
 
 static const char *const feature_names[] = {
-#define X(id, name) [DEV_FEATURE_##id] = name,
+#define X(id, name) [DEV_FEATURE_##id] = (name),
 	DEV_FEATURES(X)
 #undef X
 };
@@ -52,7 +52,8 @@ static int netdev_reply(const struct nlmsghdr *nlh, void *ctx)
 
 	if (!nl_attrs_msg(nlh, sizeof(struct genlmsghdr), tb, NETDEV_ATTRS) ||
 	    !get_u64(tb[NETDEV_XDP_FEATURES], &d->xdp) || !get_u64(tb[NETDEV_XDP_RX_METADATA], &d->rx_metadata) ||
-	    !get_u64(tb[NETDEV_XSK_FEATURES], &d->xsk) || !nl_get_u32(tb[NETDEV_XDP_ZC_MAX_SEGS], &d->zerocopy_max_segs))
+	    !get_u64(tb[NETDEV_XSK_FEATURES], &d->xsk) ||
+	    !nl_get_u32(tb[NETDEV_XDP_ZC_MAX_SEGS], &d->zerocopy_max_segs))
 		return -EBADMSG;
 	d->has_xdp = true;
 	return 0;
@@ -68,7 +69,8 @@ static void ask_netdev(int fd, struct devinfo *d)
 
 	if (err) {
 		snprintf(d->xdp_why, sizeof(d->xdp_why), "%.100s",
-			 err == -ENOENT ? "this kernel does not tell what a device can do with XDP (Linux 6.3 does)" : why.text);
+			 err == -ENOENT ? "this kernel does not tell what a device can do with XDP (Linux 6.3 does)"
+					: why.text);
 		return;
 	}
 	req = genl_request(buf, family.id, NETDEV_DEV_GET);
@@ -106,7 +108,8 @@ static int rings_reply(const struct nlmsghdr *nlh, void *ctx)
 	if (!nl_attrs_msg(nlh, sizeof(struct genlmsghdr), tb, ETHTOOL_A_RINGS_MAX + 1) ||
 	    !nl_get_u32(tb[ETHTOOL_A_RINGS_RX_MAX], &d->rx_ring.max) ||
 	    !nl_get_u32(tb[ETHTOOL_A_RINGS_TX_MAX], &d->tx_ring.max) ||
-	    !nl_get_u32(tb[ETHTOOL_A_RINGS_RX], &d->rx_ring.now) || !nl_get_u32(tb[ETHTOOL_A_RINGS_TX], &d->tx_ring.now))
+	    !nl_get_u32(tb[ETHTOOL_A_RINGS_RX], &d->rx_ring.now) ||
+	    !nl_get_u32(tb[ETHTOOL_A_RINGS_TX], &d->tx_ring.now))
 		return -EBADMSG;
 	d->has_rings = true;
 	return 0;
@@ -297,8 +300,8 @@ int devwatch_read(struct devwatch *w, struct fault *f)
 {
 	for (;;) {
 		ssize_t got = recv(w->fd, w->buf, sizeof(w->buf), MSG_DONTWAIT);
-		const struct nlmsghdr *nlh = (const struct nlmsghdr *)(const void *)w->buf;
-		int left = (int)got;
+		struct nl_messages run = { w->buf, (size_t)got, false };
+		const struct nlmsghdr *nlh;
 
 		if (got < 0 && errno == EAGAIN)
 			return 0;
@@ -306,11 +309,11 @@ int devwatch_read(struct devwatch *w, struct fault *f)
 			continue;
 		if (got < 0 && errno != ENOBUFS)
 			return fault_errno(f, "device changes");
-		if (got < 0) {
+		if (got < 0) {	/* notifications were lost */
 			w->changed(w->ctx, 0);
 			continue;
 		}
-		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		while ((nlh = nl_message_next(&run))) {
 			uint32_t ifindex = notified(w, nlh);
 
 			if (ifindex)

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Bytes that an address does not use are zero, so that two of one family compare with memcmp(). */
 union nl_ip {
@@ -81,7 +82,7 @@ struct nl_neigh {
 struct nl_nexthop {
 	uint32_t ifindex;		/* 0: none given */
 	uint32_t weight;		/* 1 or more */
-	uint8_t gw_family;		/* AF_UNSPEC: the destination is on the link; may differ from the route's family */
+	uint8_t gw_family;		/* AF_UNSPEC: on the link; may differ from the route's */
 	uint8_t flags;			/* RTNH_F_DEAD, RTNH_F_LINKDOWN, RTNH_F_ONLINK, ... */
 	bool encap;			/* a lightweight tunnel (MPLS, SRv6, ...), which only the kernel can do */
 	union nl_ip gw;
@@ -96,6 +97,12 @@ struct nl_route_key {
 	uint8_t dst_len;		/* bits */
 	uint8_t zero[2];
 };
+
+static inline bool nl_route_key_same(const struct nl_route_key *a, const struct nl_route_key *b)
+{
+	return memcmp(a->dst.bytes, b->dst.bytes, sizeof(a->dst.bytes)) == 0 && a->table == b->table &&
+	       a->metric == b->metric && a->family == b->family && a->dst_len == b->dst_len;
+}
 
 struct nl_route {
 	struct nl_route_key key;
@@ -171,7 +178,7 @@ enum nl_verdict nl_nhobj_parse(const struct nlmsghdr *nlh, struct nl_nhobj *nh);
 /** nl_route_bytes() - Size of @r up to its last nexthop in use: what a copy needs. */
 size_t nl_route_bytes(const struct nl_route *r);
 
-/* ---- Requests that wait for the kernel's answer. The calling thread's namespace is meant. ------------------------- */
+/* ---- Requests that wait for the kernel's answer. The calling thread's namespace is meant. ---- */
 
 /** nl_link_set_up() - `ip link set dev IFINDEX up` or down. Return: 0 or -errno with @f filled */
 int nl_link_set_up(uint32_t ifindex, bool up, struct fault *f);

@@ -64,6 +64,20 @@ static inline struct nl_run nl_run_of(const struct nlattr *nest)
 /** nl_run_next() - Next attribute, or NULL at the end. */
 const struct nlattr *nl_run_next(struct nl_run *run);
 
+/* A datagram: messages one after the other. */
+struct nl_messages {
+	const uint8_t *at;		/* aligned for struct nlmsghdr */
+	size_t left;
+	bool bad;			/* ended at a message that is cut off */
+};
+
+/**
+ * nl_message_next() - Next message, all of which is there, or NULL at the end
+ *
+ * mnl_nlmsg_ok() takes lengths from 2^31 on for negative, and believes them.
+ */
+const struct nlmsghdr *nl_message_next(struct nl_messages *m);
+
 static inline bool nl_get(const struct nlattr *a, void *to, size_t bytes)
 {
 	if (!a)

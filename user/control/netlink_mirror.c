@@ -202,8 +202,8 @@ static void end_dump(struct mirror *m, uint64_t gap_ns)
 		m->stats.races++;
 		mirror_pend(m, DUMP_BIT(d));
 	}
-	log_debug("netlink: %s dumped in %llu us%s", dumps[d].name, (unsigned long long)((now_ns - m->started_ns) / NS_PER_US),
-		  complete ? "" : ", interrupted");
+	log_debug("netlink: %s dumped in %llu us%s", dumps[d].name,
+		  (unsigned long long)((now_ns - m->started_ns) / NS_PER_US), complete ? "" : ", interrupted");
 	if (m->pending == 0 && m->resyncing) {
 		m->resyncing = false;
 		m->stats.resyncs++;
@@ -296,7 +296,8 @@ static void dump_refused(struct mirror *m, int err, const char *why)
 		return;
 	}
 	if (m->stats.dumps_failed++ == 0)
-		log_warn("netlink: dump of %s: %s%s%s; trying again", dumps[d].name, strerror(err), *why ? ": " : "", why);
+		log_warn("netlink: dump of %s: %s%s%s; trying again", dumps[d].name, strerror(err), *why ? ": " : "",
+			 why);
 	m->interrupted = true;
 	end_dump(m, DUMP_REFUSED_GAP_NS);
 }
@@ -376,13 +377,13 @@ static void message(struct mirror *m, const struct nlmsghdr *nlh)
 
 void mirror_input(struct mirror *m, const void *buf, size_t len)
 {
-	const struct nlmsghdr *nlh = buf;
+	struct nl_messages run = { buf, len, false };
 	uint64_t malformed = m->stats.malformed;
-	int left = len > INT32_MAX ? INT32_MAX : (int)len;
+	const struct nlmsghdr *nlh;
 
-	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
+	while ((nlh = nl_message_next(&run)))
 		message(m, nlh);
-	if (left > 0)
+	if (run.bad)
 		m->stats.malformed++;
 	if (malformed == 0 && m->stats.malformed > 0)
 		log_warn("netlink: a message from the kernel is malformed; it is left out and counted");
@@ -459,7 +460,7 @@ int mirror_sync(struct mirror *m, int timeout_ms, struct fault *f)
 		if (ready == 0 && mirror_is_synced(m))
 			return 0;
 		if (now_ns >= until_ns)
-			return fault_set(f, ETIMEDOUT, "the kernel's links, addresses and routes: not all read within %d ms",
+			return fault_set(f, ETIMEDOUT, "the kernel's links and routes: not all read within %d ms",
 					 timeout_ms);
 		if (ready == 0)
 			(void)poll(&p, 1, (int)((until_ns - now_ns) / NS_PER_MS) + 1);

@@ -27,9 +27,9 @@
 
 enum mirror_event { MIRROR_ADDED, MIRROR_CHANGED, MIRROR_REMOVED };
 
-/* Called within mirror_start(), mirror_sync() and mirror_read(). Any may be NULL. No call may enter the mirror but to look up. */
+/* Called within mirror_sync() and mirror_read(). Any may be NULL. They may look things up, not more. */
 struct mirror_ops {
-	/* @before is NULL when added; for MIRROR_REMOVED both are the last state. Links come before what lies on them. */
+	/* @before: NULL when added; for MIRROR_REMOVED both are the last state. Links come before what is on them. */
 	void (*link)(void *ctx, enum mirror_event ev, const struct nl_link *link, const struct nl_link *before);
 	void (*addr)(void *ctx, enum mirror_event ev, const struct nl_addr *addr);
 	void (*neigh)(void *ctx, enum mirror_event ev, const struct nl_neigh *neigh);
@@ -40,7 +40,7 @@ struct mirror_ops {
 	void (*route_set)(void *ctx, const struct nl_route *r);
 	/* Remove if present. */
 	void (*route_del)(void *ctx, const struct nl_route_key *key);
-	/* @complete: remove each route of @family that was not set since. Otherwise keep them, another round follows. */
+	/* @complete: remove each route of @family that was not set since. If not, keep them: another round follows. */
 	void (*route_end_resync)(void *ctx, uint8_t family, bool complete);
 
 	/* The first mirror is complete, or complete again after events were lost. */

@@ -96,10 +96,11 @@ enum touch_state touch_check(struct mirror *m, const void *key, size_t bytes)
 
 void touch_clear(struct mirror *m)
 {
-	struct touch *t, *next;
+	struct touch *t = m->touched, *next;
 
-	HASH_ITER(hh, m->touched, t, next) {
-		HASH_DEL(m->touched, t);
+	HASH_CLEAR(hh, m->touched);
+	for (; t; t = next) {
+		next = t->hh.next;
 		free(t);
 	}
 }
@@ -149,6 +150,8 @@ static void object_unlink(struct mirror *m, enum table t, struct object *o)
 
 /* ---- What a change of one thing means for others ---- */
 
+#define LOWER_UP 0x10000u	/* IFF_LOWER_UP of linux/if.h, which conflicts with net/if.h */
+
 /*
  * IPv4 routes disappear without a message with their device, and nexthops of ECMP routes become unusable, or usable
  * again, without one in both families. Changes to dead are rare, so they are always looked up; a change to alive
@@ -156,7 +159,7 @@ static void object_unlink(struct mirror *m, enum table t, struct object *o)
  */
 static void link_changed(struct mirror *m, const struct nl_link *l, const struct nl_link *before)
 {
-	const uint32_t up = IFF_UP | IFF_RUNNING | 0x10000 /* IFF_LOWER_UP */;
+	const uint32_t up = IFF_UP | IFF_RUNNING | LOWER_UP;
 	uint32_t lost = before->flags & ~l->flags & up, gained = l->flags & ~before->flags & up;
 
 	if (lost || l->master != before->master)
@@ -206,7 +209,7 @@ static void object_event(struct mirror *m, enum table t, enum mirror_event ev, c
 			m->ops.neigh(m->ctx, ev, now);
 		break;
 	case TABLE_NHOBJ:
-		/* Deleting one deletes its routes, in IPv4 without a message; replacing one may change them silently. */
+		/* Deleting one deletes its routes, in IPv4 silently; replacing one may change them silently. */
 		if (ev != MIRROR_ADDED && before && before->used)
 			mirror_pend(m, DUMP_ROUTES);
 		break;
@@ -224,9 +227,10 @@ static void link_purge(struct mirror *m, uint32_t ifindex)
 	struct object *o, *next;
 
 	for (size_t i = 0; i < 2; i++) {
-		HASH_ITER(hh, m->objects[on_link[i]], o, next) {
+		for (o = m->objects[on_link[i]]; o; o = next) {
 			uint32_t of;
 
+			next = o->hh.next;
 			memcpy(&of, o->body, sizeof(of));	/* both keys begin with it */
 			if (of == ifindex)
 				object_remove(m, on_link[i], o);
@@ -367,17 +371,18 @@ void objects_message(struct mirror *m, const struct nlmsghdr *nlh, bool dumped)
 
 void objects_end_dump(struct mirror *m, enum dump d)
 {
-	static const struct { enum table table; size_t family; uint8_t is; } of[DUMP_COUNT] = {
-		[DUMP_LINK] = { TABLE_LINK, 0, 0 },
-		[DUMP_ADDR4] = { TABLE_ADDR, offsetof(struct nl_addr, family), AF_INET },
-		[DUMP_ADDR6] = { TABLE_ADDR, offsetof(struct nl_addr, family), AF_INET6 },
-		[DUMP_NEIGH4] = { TABLE_NEIGH, offsetof(struct nl_neigh, family), AF_INET },
-		[DUMP_NEIGH6] = { TABLE_NEIGH, offsetof(struct nl_neigh, family), AF_INET6 },
-		[DUMP_NHOBJ] = { TABLE_NHOBJ, 0, 0 },
+	static const struct { size_t family; enum table table; uint8_t is; } of[DUMP_COUNT] = {
+		[DUMP_LINK] = { 0, TABLE_LINK, 0 },
+		[DUMP_ADDR4] = { offsetof(struct nl_addr, family), TABLE_ADDR, AF_INET },
+		[DUMP_ADDR6] = { offsetof(struct nl_addr, family), TABLE_ADDR, AF_INET6 },
+		[DUMP_NEIGH4] = { offsetof(struct nl_neigh, family), TABLE_NEIGH, AF_INET },
+		[DUMP_NEIGH6] = { offsetof(struct nl_neigh, family), TABLE_NEIGH, AF_INET6 },
+		[DUMP_NHOBJ] = { 0, TABLE_NHOBJ, 0 },
 	};
 	struct object *o, *next;
 
-	HASH_ITER(hh, m->objects[of[d].table], o, next) {
+	for (o = m->objects[of[d].table]; o; o = next) {
+		next = o->hh.next;
 		if (o->gen == m->gen[d] || (of[d].is && o->body[of[d].family] != of[d].is))
 			continue;
 		/* Proxy entries are not part of the dump. */
@@ -390,10 +395,11 @@ void objects_end_dump(struct mirror *m, enum dump d)
 void objects_free(struct mirror *m)
 {
 	for (enum table t = 0; t < TABLE_COUNT; t++) {
-		struct object *o, *next;
+		struct object *o = m->objects[t], *next;
 
-		HASH_ITER(hh, m->objects[t], o, next) {
-			object_unlink(m, t, o);
+		HASH_CLEAR(hh, m->objects[t]);
+		for (; o; o = next) {
+			next = o->hh.next;
 			free(o);
 		}
 	}

@@ -7,6 +7,12 @@
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 
+static void clear(const struct nlattr **tb, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		tb[i] = NULL;
+}
+
 const struct nlattr *nl_run_next(struct nl_run *run)
 {
 	const struct nlattr *a = (const struct nlattr *)(const void *)run->at;
@@ -27,12 +33,32 @@ const struct nlattr *nl_run_next(struct nl_run *run)
 	return a;
 }
 
+const struct nlmsghdr *nl_message_next(struct nl_messages *m)
+{
+	const struct nlmsghdr *nlh = (const struct nlmsghdr *)(const void *)m->at;
+	size_t step;
+
+	if (m->left == 0)
+		return NULL;
+	if (m->left < NL_HDR || nlh->nlmsg_len < NL_HDR || nlh->nlmsg_len > m->left) {
+		m->bad = true;
+		m->left = 0;
+		return NULL;
+	}
+	step = nl_align(nlh->nlmsg_len);
+	if (step > m->left)
+		step = m->left;
+	m->at += step;
+	m->left -= step;
+	return nlh;
+}
+
 bool nl_attrs(const void *at, size_t len, const struct nlattr **tb, unsigned int n)
 {
 	struct nl_run run = { at, len, false };
 	const struct nlattr *a;
 
-	memset(tb, 0, n * sizeof(*tb));
+	clear(tb, n);
 	while ((a = nl_run_next(&run))) {
 		if (mnl_attr_get_type(a) < n)
 			tb[mnl_attr_get_type(a)] = a;
@@ -44,7 +70,7 @@ bool nl_attrs_msg(const struct nlmsghdr *nlh, size_t hdr, const struct nlattr **
 {
 	size_t skip = nl_align(hdr);
 
-	memset(tb, 0, n * sizeof(*tb));
+	clear(tb, n);
 	if (nlh->nlmsg_len < NL_HDR + hdr)
 		return false;
 	if (nlh->nlmsg_len <= NL_HDR + skip)
@@ -56,7 +82,7 @@ bool nl_attrs_nested(const struct nlattr *nest, const struct nlattr **tb, unsign
 {
 	if (nest)
 		return nl_attrs(nl_data(nest), nl_len(nest), tb, n);
-	memset(tb, 0, n * sizeof(*tb));
+	clear(tb, n);
 	return true;
 }
 
@@ -106,7 +132,8 @@ static bool linkinfo_parse(const struct nlattr *nest, struct nl_link *l)
 
 	if (!nest)
 		return true;
-	if (!nl_attrs_nested(nest, info, IFLA_INFO_MAX + 1) || !nl_get_str(info[IFLA_INFO_KIND], l->kind, sizeof(l->kind)))
+	if (!nl_attrs_nested(nest, info, IFLA_INFO_MAX + 1) ||
+	    !nl_get_str(info[IFLA_INFO_KIND], l->kind, sizeof(l->kind)))
 		return false;
 	if (strcmp(l->kind, "vlan") != 0)
 		return true;
@@ -149,7 +176,8 @@ enum nl_verdict nl_link_parse(const struct nlmsghdr *nlh, const struct nl_link *
 	    !nl_get_u8(tb[IFLA_OPERSTATE], &l.operstate) || !nl_get_lladdr(tb[IFLA_ADDRESS], l.lladdr, &l.lladdr_len) ||
 	    !nl_get_u32(tb[IFLA_LINK], &l.parent) || !nl_get_u32(tb[IFLA_MASTER], &l.master) ||
 	    !nl_get_u32(tb[IFLA_NUM_RX_QUEUES], &l.rx_queues) || !nl_get_u32(tb[IFLA_NUM_TX_QUEUES], &l.tx_queues) ||
-	    !nl_get_u32(tb[IFLA_GSO_MAX_SIZE], &l.gso_max_bytes) || !nl_get_u32(tb[IFLA_GSO_MAX_SEGS], &l.gso_max_segs) ||
+	    !nl_get_u32(tb[IFLA_GSO_MAX_SIZE], &l.gso_max_bytes) ||
+	    !nl_get_u32(tb[IFLA_GSO_MAX_SEGS], &l.gso_max_segs) ||
 	    !linkinfo_parse(tb[IFLA_LINKINFO], &l) || !linkxdp_parse(tb[IFLA_XDP], &l) || l.name[0] == '\0')
 		return NL_MALFORMED;
 	if (!partial)

@@ -105,8 +105,8 @@ int nl_ask(int fd, struct nlmsghdr *req, int (*reply)(const struct nlmsghdr *nlh
 		struct iovec iov = { buf, sizeof(buf) };
 		struct msghdr m = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1 };
 		ssize_t got = recvmsg(fd, &m, 0);
-		const struct nlmsghdr *nlh = (const struct nlmsghdr *)(const void *)buf;
-		int left;
+		struct nl_messages run = { buf, (size_t)got, false };
+		const struct nlmsghdr *nlh;
 
 		if (got < 0) {
 			if (errno == EINTR)
@@ -117,7 +117,7 @@ int nl_ask(int fd, struct nlmsghdr *req, int (*reply)(const struct nlmsghdr *nlh
 			return fault_set(f, EMSGSIZE, "netlink answer is longer than %zu bytes", sizeof(buf));
 		if (from.nl_pid != 0)
 			continue;	/* not the kernel */
-		for (left = (int)got; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		while ((nlh = nl_message_next(&run))) {
 			int done;
 
 			if (nlh->nlmsg_seq != seq)

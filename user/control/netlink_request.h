@@ -22,7 +22,7 @@ int nl_open(int protocol, int flags, struct fault *f);
 /** nl_portid() - The address the kernel gave to the socket. Return: 0 or -errno */
 int nl_portid(int fd, uint32_t *portid, struct fault *f);
 
-/** nl_error() - Error in an NLMSG_ERROR message: 0 (acknowledgement) or -errno; @text gets the kernel's reason or "". */
+/** nl_error() - What an NLMSG_ERROR says: 0 (acknowledgement) or -errno; @text gets the kernel's reason or "". */
 int nl_error(const struct nlmsghdr *nlh, char *text, size_t room);
 
 /**

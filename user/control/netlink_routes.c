@@ -75,17 +75,22 @@ static struct stack *stack_find(const struct mirror *m, const struct nl_route_ke
 	return s;
 }
 
+static void stack_free(struct stack *s)
+{
+	for (struct alt *a = s->first, *next; a; a = next) {
+		next = a->next;
+		free(a);
+	}
+	free(s);
+}
+
 static void stack_drop(struct mirror *m, struct stack *s)
 {
 	if (!s)
 		return;
 	HASH_DEL(m->stacks, s);
 	m->stats.stacks--;
-	for (struct alt *a = s->first, *next; a; a = next) {
-		next = a->next;
-		free(a);
-	}
-	free(s);
+	stack_free(s);
 }
 
 /* A stack with one entry: @r, or what the routes' owner has when @r is NULL. */
@@ -139,8 +144,11 @@ static void stack_prepend(struct mirror *m, struct stack *s, const struct nl_rou
 /* Put @r where @*at is. Without memory the entry becomes opaque, which is always true of it. */
 static void alt_replace(struct mirror *m, struct alt **at, const struct nl_route *r)
 {
-	struct alt *old = *at, *a = alt_new(m, r);
+	struct alt *old = *at, *a;
 
+	if (!old)
+		return;
+	a = alt_new(m, r);
 	if (!a) {
 		old->opaque = true;
 		return;
@@ -154,14 +162,15 @@ static void alt_replace(struct mirror *m, struct alt **at, const struct nl_route
 
 static bool same_path(const struct nl_nexthop *a, const struct nl_nexthop *b)
 {
-	return a->ifindex == b->ifindex && a->gw_family == b->gw_family && memcmp(&a->gw, &b->gw, sizeof(a->gw)) == 0;
+	return a->ifindex == b->ifindex && a->gw_family == b->gw_family &&
+	       memcmp(a->gw.bytes, b->gw.bytes, sizeof(a->gw.bytes)) == 0;
 }
 
 /* The same route in what identifies one: not its nexthops' state. */
 static bool same_route(const struct nl_route *a, const struct nl_route *b)
 {
 	if (a->type != b->type || a->protocol != b->protocol || a->nh_id != b->nh_id || a->scope != b->scope ||
-	    memcmp(&a->prefsrc, &b->prefsrc, sizeof(a->prefsrc)) != 0)
+	    memcmp(a->prefsrc.bytes, b->prefsrc.bytes, sizeof(a->prefsrc.bytes)) != 0)
 		return false;
 	if (a->nh_id)
 		return true;
@@ -270,7 +279,7 @@ static void put_at(struct mirror *m, struct stack *s, struct alt **at, const str
 	stack_trim(m, s);
 }
 
-/* NLM_F_REPLACE, or an update without any flag: of the entry with this nexthop object, else of the first of its kind. */
+/* NLM_F_REPLACE, or an update without any flag: of the entry that is like it, else of the first. */
 static void replace(struct mirror *m, const struct nl_route *r)
 {
 	struct stack *s = stack_find(m, &r->key);
@@ -372,7 +381,7 @@ static void alt_del(struct mirror *m, struct stack *s, struct alt **at)
 		return;
 	}
 	if (first && s->first->opaque) {
-		/* Another route counts now, which only a dump can tell; until then it is better to have none than a dead one. */
+		/* Another route counts now, which only a dump can tell; until then better none than a deleted one. */
 		take(m, &s->key);
 		mirror_pend(m, DUMP_BIT(dump_of(s->key.family)));
 	} else if (first) {
@@ -429,7 +438,7 @@ static void route_dumped(struct mirror *m, const struct nl_route *r)
 			s->gen = m->gen[m->running];
 		return;
 	}
-	if (prev->key.family && memcmp(&prev->key, &r->key, sizeof(r->key)) == 0) {
+	if (prev->key.family && nl_route_key_same(&prev->key, &r->key)) {
 		/* The kernel dumps routes of one key in a row, in its order. */
 		if (same_route(prev, r))
 			return;
@@ -461,7 +470,8 @@ void routes_end_dump(struct mirror *m, enum dump d, bool complete)
 	struct stack *s, *next;
 
 	if (complete) {
-		HASH_ITER(hh, m->stacks, s, next) {
+		for (s = m->stacks; s; s = next) {
+			next = s->hh.next;
 			if (s->key.family == family && s->gen != m->gen[d])
 				stack_drop(m, s);
 		}
@@ -474,10 +484,13 @@ void routes_end_dump(struct mirror *m, enum dump d, bool complete)
 
 void routes_free(struct mirror *m)
 {
-	struct stack *s, *next;
+	struct stack *s = m->stacks, *next;
 
-	HASH_ITER(hh, m->stacks, s, next)
-		stack_drop(m, s);
+	HASH_CLEAR(hh, m->stacks);
+	for (; s; s = next) {
+		next = s->hh.next;
+		stack_free(s);
+	}
 }
 
 /* ---- Messages ---- */

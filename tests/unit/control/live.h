@@ -105,7 +105,8 @@ static void on_end(void *ctx, uint8_t family, bool complete)
 	struct live *l = ctx;
 	struct live_route *lr, *next;
 
-	HASH_ITER(hh, l->routes, lr, next) {
+	for (lr = l->routes; lr; lr = next) {
+		next = lr->hh.next;
 		if (complete && lr->key.family == family && lr->round != l->round[family == AF_INET6])
 			remove_route(l, lr);
 	}
@@ -165,14 +166,17 @@ static void live_begin(struct live *l, uint32_t rcvbuf_bytes)
 
 static void live_end(struct live *l)
 {
+	struct live_route *lr, *next;
 	struct mirror_stats s;
 
 	mirror_stats(l->m, &s);
 	ck_assert_uint_eq(s.malformed, 0);
 	ck_assert_uint_eq(s.full, 0);
-	for (struct live_route *lr = l->routes, *next; lr; lr = next) {
+	lr = l->routes;
+	HASH_CLEAR(hh, l->routes);
+	for (; lr; lr = next) {
 		next = lr->hh.next;
-		remove_route(l, lr);
+		free(lr);
 	}
 	mirror_destroy(l->m);
 }
@@ -295,12 +299,14 @@ static void ip_routes(const char *family, struct lines *to)
 	free(text);
 	for (size_t i = 0; all && i < json_object_array_length(all); i++) {
 		struct json_object *o = json_object_array_get_idx(all, i), *nhs, *metric;
-		const char *dst = jstr(o, "dst", "?"), *table = jstr(o, "table", "main"), *type = jstr(o, "type", "unicast");
-		unsigned int m = json_object_object_get_ex(o, "metric", &metric) ? (unsigned int)json_object_get_int(metric) : 0;
+		const char *dst = jstr(o, "dst", "?"), *table = jstr(o, "table", "main");
+		const char *type = jstr(o, "type", "unicast"), *host = strcmp(family, "-4") == 0 ? "/32" : "/128";
+		unsigned int t, m = 0;
 		char line[4096], prefix[128], key[256];
 		struct lines hops = { .n = 0 };
-		unsigned int t;
 
+		if (json_object_object_get_ex(o, "metric", &metric))
+			m = (unsigned int)json_object_get_int(metric);
 		if (strcmp(type, "multicast") == 0 || strncmp(dst, "fe80", 4) == 0 || strncmp(dst, "ff", 2) == 0)
 			continue;
 		t = strcmp(table, "main") == 0 ? 254 : strcmp(table, "local") == 0 ? 255 : (unsigned int)atoi(table);
@@ -308,13 +314,13 @@ static void ip_routes(const char *family, struct lines *to)
 			continue;
 		if (strcmp(dst, "default") == 0)
 			dst = strcmp(family, "-4") == 0 ? "0.0.0.0/0" : "::/0";
-		snprintf(prefix, sizeof(prefix), "%s%s", dst, strchr(dst, '/') ? "" : strcmp(family, "-4") == 0 ? "/32" : "/128");
+		snprintf(prefix, sizeof(prefix), "%s%s", dst, strchr(dst, '/') ? "" : host);
 		snprintf(key, sizeof(key), "%.100s %u %u", prefix, t, m);
 		if (strcmp(key, last) == 0)
 			continue;	/* not the first of its key */
 		snprintf(last, sizeof(last), "%.127s", key);
-		if (strcmp(type, "blackhole") != 0 && strcmp(type, "unreachable") != 0 && strcmp(type, "prohibit") != 0 &&
-		    strcmp(type, "throw") != 0) {
+		if (strcmp(type, "blackhole") != 0 && strcmp(type, "unreachable") != 0 &&
+		    strcmp(type, "prohibit") != 0 && strcmp(type, "throw") != 0) {
 			if (json_object_object_get_ex(o, "nexthops", &nhs)) {
 				for (size_t k = 0; k < json_object_array_length(nhs); k++)
 					ip_nexthop(json_object_array_get_idx(nhs, k), &hops);

@@ -177,7 +177,8 @@ START_TEST(ipv6_siblings_come_and_go_one_by_one)
 	live_compare(&live);
 	r = live_find(&live, "2001:db8:9::/48", 1024);
 	ck_assert(r && r->n_nexthops == 2);
-	sh("ip -6 route replace 2001:db8:9::/48 nexthop via 2001:db8:1::7 nexthop via 2001:db8:2::7 nexthop via 2001:db8:2::8");
+	sh("ip -6 route replace 2001:db8:9::/48 nexthop via 2001:db8:1::7 nexthop via 2001:db8:2::7 "
+	   "nexthop via 2001:db8:2::8");
 	live_compare(&live);
 	sh("ip -6 route del 2001:db8:9::/48 via 2001:db8:2::7 && ip -6 route del 2001:db8:9::/48 via 2001:db8:2::8");
 	live_compare(&live);
@@ -207,9 +208,11 @@ START_TEST(nexthop_objects_are_resolved)
 	sh("echo %d > /proc/sys/net/ipv4/nexthop_compat_mode", live.compat_mode);
 	sh("ip nexthop add id 11 via 192.0.2.2 dev va && ip nexthop add id 12 via 198.51.100.2 dev vb && "
 	   "ip nexthop add id 21 via 2001:db8:1::2 dev va && ip nexthop add id 22 via 2001:db8:2::2 dev vb && "
-	   "ip nexthop add id 30 blackhole && ip nexthop add id 100 group 11,3/12 && ip nexthop add id 200 group 21/22");
-	sh("ip route add 10.1.0.0/16 nhid 11 && ip route add 10.2.0.0/16 nhid 100 && ip route add 10.3.0.0/16 nhid 30 && "
-	   "ip -6 route add 2001:db8:a::/48 nhid 21 && ip -6 route add 2001:db8:b::/48 nhid 200 && "
+	   "ip nexthop add id 30 blackhole && ip nexthop add id 100 group 11,3/12 && "
+	   "ip nexthop add id 200 group 21/22");
+	sh("ip route add 10.1.0.0/16 nhid 11 && ip route add 10.2.0.0/16 nhid 100 && "
+	   "ip route add 10.3.0.0/16 nhid 30 && ip -6 route add 2001:db8:a::/48 nhid 21 && "
+	   "ip -6 route add 2001:db8:b::/48 nhid 200 && "
 	   "ip route add 10.4.0.0/16 nhid 21");
 	live_compare(&live);
 	ck_assert_uint_eq(live_find(&live, "10.2.0.0/16", 0)->n_nexthops, 2);
@@ -234,7 +237,8 @@ END_TEST
 
 START_TEST(link_and_carrier_go_down_and_up)
 {
-	sh("ip route add 10.1.0.0/16 via 192.0.2.2 && ip route add 10.2.0.0/16 nexthop via 192.0.2.2 nexthop via 198.51.100.2");
+	sh("ip route add 10.1.0.0/16 via 192.0.2.2 && "
+	   "ip route add 10.2.0.0/16 nexthop via 192.0.2.2 nexthop via 198.51.100.2");
 	sh("ip -6 route add 2001:db8:d::/48 nexthop via 2001:db8:1::2 nexthop via 2001:db8:2::2");
 	live_compare(&live);
 	sh("ip link set pa down");	/* carrier */
@@ -276,7 +280,8 @@ static void batch(const char *verb, int from, int to)
 	ck_assert_int_ge(fd, 0);
 	p = fdopen(fd, "w");
 	for (int i = from; i < to; i++)
-		fprintf(p, "route %s 10.%d.%d.0/24 via %s\n", verb, i / 250, i % 250, i & 1 ? "192.0.2.2" : "198.51.100.2");
+		fprintf(p, "route %s 10.%d.%d.0/24 via %s\n", verb, i / 250, i % 250,
+			i & 1 ? "192.0.2.2" : "198.51.100.2");
 	for (int i = from; i < to; i += 4)
 		fprintf(p, "route %s 2001:db8:%x::/48 via 2001:db8:%d::2\n", verb, 0x1000 + i, 1 + (i & 1));
 	fclose(p);
@@ -369,9 +374,10 @@ START_TEST(neighbours_resolve_on_demand)
 		_exit(0);
 	}
 	ck_assert_int_eq(read(ready[0], &c, 1), 1);
-	sh("ip link set pa netns %d && nsenter -t %d -n sh -c 'ip addr add 192.0.2.2/24 dev pa && ip link set pa up'", far, far);
+	sh("ip link set pa netns %d && nsenter -t %d -n sh -c 'ip addr add 192.0.2.2/24 dev pa && ip link set pa up'",
+	   far, far);
 	do {
-		/* Refused while there is no carrier or the failure is still remembered: it is asked again, as traffic would. */
+		/* In vain while there is no carrier or the failure is remembered: ask again, as traffic would. */
 		ck_assert_int_eq(mirror_neigh_use(live.m, va, AF_INET, &ip), 0);
 		poll(&(struct pollfd){ .fd = mirror_fd(live.m), .events = POLLIN }, 1, 100);
 		ck_assert_int_eq(mirror_read(live.m, NULL), 0);
@@ -391,7 +397,8 @@ END_TEST
 START_TEST(tun_is_configured)
 {
 	struct ifreq ifr = { .ifr_name = "tunx", .ifr_flags = IFF_TUN | IFF_NO_PI };
-	const union nl_ip v4 = { .v4 = htonl(0x0a090001) }, v6 = { .bytes = { 0x20, 0x01, 0x0d, 0xb8, [4] = 9, [15] = 1 } };
+	const union nl_ip v4 = { .v4 = htonl(0x0a090001) };
+	const union nl_ip v6 = { .bytes = { 0x20, 0x01, 0x0d, 0xb8, [4] = 9, [15] = 1 } };
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 	const struct nl_link *t;
 	unsigned int n = 0;

@@ -16,7 +16,7 @@ static bool prefix_is_clean(const union nl_ip *ip, uint8_t family, uint8_t len)
 	size_t bytes = nl_ip_len(family);
 
 	for (size_t i = len / 8; i < bytes; i++) {
-		uint8_t mask = i == len / 8 ? (uint8_t)(0xff >> (len % 8)) : 0xff;
+		unsigned int mask = i == len / 8 ? 0xffu >> (len % 8) : 0xffu;
 
 		if (ip->bytes[i] & mask)
 			return false;
@@ -173,7 +173,7 @@ static bool members_parse(const struct nlattr *a, struct nl_nhobj *nh)
 	for (uint32_t i = 0; i < nh->n_members; i++) {
 		const uint8_t *g = p + i * sizeof(struct nexthop_grp);
 
-		/* The byte after the weight is its high part since Linux 6.12 and zero before; headers differ in its name. */
+		/* The byte after the weight is its high part since Linux 6.12, zero before; its name differs, too. */
 		memcpy(&nh->members[i].id, g, sizeof(nh->members[i].id));
 		nh->members[i].weight = (((uint32_t)g[5] << 8) | g[4]) + 1;
 	}

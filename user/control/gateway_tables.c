@@ -184,13 +184,19 @@ static void nexthop_put(const struct gateway *gw, struct fib_route *to, const st
 	memcpy(n->gw, nh->gw.bytes, sizeof(n->gw));
 }
 
+/* One table is looked up, and the local one that says what is the kernel's own. */
+static bool table_counts(const struct gateway *gw, uint32_t table)
+{
+	return gw->cfg->netlink.enabled && (table == RT_TABLE_LOCAL || table == gw->cfg->netlink.table);
+}
+
 static void on_route_set(void *ctx, const struct nl_route *r)
 {
 	struct gateway *gw = ctx;
 	struct fib_route route = { .mtu = r->mtu_bytes };
 	struct fault f;
 
-	if (!gw->cfg->netlink.enabled)
+	if (!table_counts(gw, r->key.table))
 		return;
 	route.type = (uint8_t)route_type(gw, r);
 	if (route.type == FIB_UNICAST) {
@@ -211,6 +217,8 @@ static void on_route_del(void *ctx, const struct nl_route_key *key)
 {
 	struct gateway *gw = ctx;
 
+	if (!table_counts(gw, key->table))
+		return;
 	fib_del(gw->engine->fib, key->family, key->dst.bytes, key->dst_len, FIB_ORIGIN_KERNEL, key->metric);
 	gw->steer_stale |= gw->foreign_routes;
 }

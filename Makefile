@@ -96,6 +96,7 @@ $(B)/%.o: %.c | $(BPF_SKELS)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(PKG_CFLAGS) $(CPPFLAGS_$(notdir $*)) -MMD -MP -c -o $@ $<
 
 $(B)/user/cli/%.o: CPPFLAGS += -DSLUICE_VERSION='"$(VERSION)"'
+$(B)/user/control/gateway_api.o: CPPFLAGS += -DSLUICE_VERSION='"$(VERSION)"'
 
 define layer_rule
 $(B)/lib$(1).a: $(call objs,$(1))

@@ -29,10 +29,10 @@
  *	{"ports": [{
  *	  "name": "lan", "device": "eth1", "kind": "xdp", "ifindex": 3, "state": "up", "mac": "02:...", "mtu": 1500,
  *	  "mode": "copy native", "reasons": [...],			each step down the ladder and why
- *	  "program": {"variant": "metadata" | "plain", "frags": true, "attached_by": "link" | "dispatcher" | "adopted",
- *	              "pins": "/sys/fs/bpf/sluice/sluice/lan"} | null,
- *	  "offloads": {"tx_checksum": true, "multibuffer": true, "superpackets": false, "gso_lane": false,
- *	               "partial_checksums": true},
+ *	  "program": {"id": 12, "variant": "metadata" | "plain", "frags": true,
+ *	              "attached_by": "link" | "dispatcher" | "adopted", "pins": "/sys/fs/bpf/sluice/sluice/lan"} | null,
+ *	  "offloads": {"tx_checksum": true, "multibuffer": true, "superpackets": false, "tso4": false, "tso6": false,
+ *	               "uso": false, "gso_lane": false, "partial_checksums": true},	what is in use; left out when gone
  *	  "queues": [{"queue": 0, "worker": 0}],
  *	  "interfaces": [{
  *	    "name": "lan.100", "vlan": {"id": 100, "inner": 0, "protocol": "802.1q"} | null, "mtu": 1500,
@@ -49,7 +49,7 @@
  *	  "workers": [{"worker": 0, "engine": {...}, "drops": {...}}],
  *	  "ports": [{
  *	    "name": "lan", "counters": {struct sluice_port_counters, summed},
- *	    "queues": [{"queue": 0, "worker": 0, "counters": {...}}],
+ *	    "queues": [{"queue": 0, "index": 0, "worker": 0, "counters": {...}}],	index: the key in the map "ports"
  *	    "steer": {struct sluice_steer_counters, over all CPUs} | null,
  *	    "rules": [{"name": "ssh", "id": 1, "pkts": 0, "bytes": 0}]
  *	  }]
@@ -58,13 +58,16 @@
  * DOC: routes                  arguments: family ("ipv4", "ipv6"), get (an address), cursor, limit (1 to 10000)
  *
  *	{"routes": [{
- *	   "prefix": "10.0.0.0/8", "type": "unicast" | "blackhole" | "unreachable" | "prohibit" | "local", "metric": 0,
- *	   "origin": "kernel" | "static" | "connected", "protocol": "bgp" | 186 | null,
- *	   "nexthops": [{"via": "192.0.2.254" | null, "interface": "lan", "weight": 1}]
+ *	   "prefix": "10.0.0.0/8", "type": "unicast" | "blackhole" | "unreachable" | "prohibit" | "local" | "broadcast" |
+ *	   "throw", "metric": 0, "origin": "kernel" | "static" | "connected", "mtu": 1400,
+ *	   "nexthops": [{"via": "192.0.2.254" | null, "interface": "lan" | null, "weight": 1}]
  *	 }], "next": "cursor" | null}
  *
- * With "get": the one route by which a packet to this address would leave. "next" goes into the following request's
- * "cursor"; a table that changes meanwhile may show a route twice or not at all.
+ * The best route of each prefix, IPv4 first, in order of address. "origin" is "connected" for engine-only addresses and
+ * their subnets; "interface" is null where the way leads through a device that is no port; "mtu" is there when the route
+ * has its own. With "get": the one route by which a packet to this address would leave, or the error ENETUNREACH.
+ *
+ * "next" goes into the following request's "cursor"; a table that changes meanwhile may show a route twice or not at all.
  *
  * DOC: neigh                                                                    arguments: interface, cursor, limit
  *
@@ -73,6 +76,8 @@
  *	   "state": "incomplete" | "reachable" | "stale" | "delay" | "probe" | "failed" | "permanent",
  *	   "queued": 0, "age_ns": 1
  *	 }], "next": "cursor" | null}
+ *
+ * "queued" packets wait for it; "age_ns" is the time since its state changed, for the engine's own.
  *
  * DOC: capture      arguments: port, direction ("both", "in", "out"), snaplen (16 to 65535), count, filter
  *

@@ -162,7 +162,7 @@ test_trace_lines() {
 	asked '"filter_ip"'
 }
 
-rule_was_hit() { bpftool map dump pinned "$1" | grep -q '"pkts": [1-9]'; }
+rule_was_hit() { [[ $(bpftool map dump pinned "$1") =~ '"pkts": '[1-9] ]]; }
 
 test_attach_detach() {
 	local rules=$TOPO_STATE/rules pins=/sys/fs/bpf/sluice/$TOPO/lan

@@ -78,10 +78,10 @@ ssize_t client_fill(struct client *c)
 		c->at = 0;
 	}
 	if (c->size - c->len < BUF_MIN) {
-		size_t size = c->size ? 2 * c->size : 2 * BUF_MIN;
+		size_t size = c->size ? 2 * c->size : (size_t)BUF_MIN * 2;
 		char *buf;
 
-		if (size > 4ul * SERVER_REPLY_MAX)
+		if (size > 4 * (size_t)SERVER_REPLY_MAX)
 			return -EMSGSIZE;
 		buf = realloc(c->buf, size);
 		if (!buf)

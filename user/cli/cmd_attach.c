@@ -222,7 +222,7 @@ static int take_device(const struct cli_command *cmd, struct attach_options *o, 
 static int take_word(const struct cli_command *cmd, const char *option, const char *const *words, unsigned int *index)
 {
 	for (unsigned int i = 0; words[i]; i++) {
-		if (strcmp(words[i], optarg))
+		if (strcmp(words[i], optarg) != 0)
 			continue;
 		*index = i;
 		return -1;
@@ -246,7 +246,7 @@ static int run_attach(const struct cli_command *cmd, int argc, char **argv)
 	struct attach_options o = { .common = CLI_COMMON_INIT };
 	struct config_steer *steer;
 	struct fault f = { 0 };
-	unsigned int word;
+	unsigned int word = 0;
 	int opt, code;
 
 	while ((opt = getopt_long(argc, argv, "r:n:" CLI_COMMON_SHORT, options, NULL)) != -1) {

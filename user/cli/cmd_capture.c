@@ -234,7 +234,7 @@ static int run(const struct cli_command *cmd, int argc, char **argv)
 			break;
 		case 'd':
 			o.direction = optarg;
-			if (strcmp(optarg, "in") && strcmp(optarg, "out") && strcmp(optarg, "both"))
+			if (strcmp(optarg, "in") != 0 && strcmp(optarg, "out") != 0 && strcmp(optarg, "both") != 0)
 				return cli_usage_error(cmd, "--direction: \"%s\" is not known; in, out or both", optarg);
 			break;
 		default:

@@ -206,7 +206,7 @@ static void print_line(struct json_object *o)
 		return;
 	}
 	printf("%" PRIu64 ".%09" PRIu64 " ", cli_number(o, "time_ns") / 1000000000, cli_number(o, "time_ns") % 1000000000);
-	if (strcmp(kind, "verdict"))
+	if (strcmp(kind, "verdict") != 0)
 		printf("#%" PRIu64 ".%" PRIu64 " ", cli_number(o, "worker"), cli_number(o, "packet"));
 	if (!strcmp(kind, "verdict")) {
 		const char *verdict = cli_text(o, "verdict", "?"), *rule = cli_text(o, "rule", NULL);
@@ -284,7 +284,7 @@ static void take_for_drops(struct trace *t, struct json_object *o, const char *k
 	}
 	if (s->n_lines < STORY_LINES)
 		s->lines[s->n_lines++] = json_object_get(o);
-	if (strcmp(kind, "drop"))
+	if (strcmp(kind, "drop") != 0)
 		return;
 	for (unsigned int i = 0; i < s->n_lines; i++)
 		show(t, s->lines[i]);
@@ -308,7 +308,7 @@ static int take_line(struct trace *t, const char *line, struct fault *f)
 		show(t, o);
 		/* What the program redirects is received by the engine next, and counts there. */
 		t->shown += !strcmp(kind, "rx") || (!strcmp(kind, "verdict") &&
-						    strncmp(cli_text(o, "verdict", ""), "redirect_", strlen("redirect_")));
+						    strncmp(cli_text(o, "verdict", ""), "redirect_", strlen("redirect_")) != 0);
 	}
 	json_object_put(o);
 	return CLI_OK;
@@ -388,7 +388,7 @@ static int take_prefix(const struct cli_command *cmd, struct trace_options *o, c
 	if (strchr(optarg, '/') ? config_parse_prefix(optarg, &prefix, &f) : config_parse_ip(optarg, &ip, &f))
 		return cli_usage_error(cmd, "%s: %s", option, f.text);
 	family = strchr(optarg, ':') ? "ipv6" : "ipv4";
-	if (o->family && strcmp(o->family, family))
+	if (o->family && strcmp(o->family, family) != 0)
 		return cli_usage_error(cmd, "%s: %s is of another family than what was said before", option, optarg);
 	o->family = family;
 	*to = optarg;

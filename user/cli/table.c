@@ -58,6 +58,8 @@ void table_print(struct table *t, FILE *to)
 
 	for (unsigned int c = 0; c < t->n_columns; c++)
 		width[c] = (int)strlen(t->heads[c]) - (t->heads[c][0] == '>');
+	if (t->n_columns == 0)
+		return;
 	for (size_t i = 0; i < t->n_cells; i++) {
 		int len = (int)strlen(t->cells[i]);
 

@@ -139,8 +139,6 @@ static int syntax_fault(const config_t *tree, const char *file, struct fault *f)
 /* Past a string or a comment that starts at @p; @p itself if none does. Lines are counted. */
 static const char *skip_quoted(const char *p, unsigned int *line)
 {
-	const char *end = NULL;
-
 	if (*p == '"') {
 		for (p++; *p && *p != '"'; p++) {
 			if (*p == '\\' && p[1])
@@ -152,10 +150,9 @@ static const char *skip_quoted(const char *p, unsigned int *line)
 	if (*p == '#' || (p[0] == '/' && p[1] == '/'))
 		return p + strcspn(p, "\n");
 	if (p[0] == '/' && p[1] == '*') {
-		end = strstr(p + 2, "*/");
-		end = end ? end + 2 : p + strlen(p);
-		for (; p < end; p++)
+		for (p += 2; *p && (p[0] != '*' || p[1] != '/'); p++)
 			*line += *p == '\n';
+		return *p ? p + 2 : p;
 	}
 	return p;
 }
@@ -208,7 +205,7 @@ static int check_included_numbers(const config_t *tree, struct fault *f)
 		char *text = NULL;
 		int err = slurp(tree->filenames[i], &text, f);
 
-		if (!err)
+		if (text)
 			err = check_numbers(text, tree->filenames[i], f);
 		free(text);
 		if (err)
@@ -415,7 +412,7 @@ const struct config_iface *config_find_iface(const struct config *c, const char 
 		for (unsigned int v = 0; v <= p->n_vlans; v++) {
 			const struct config_iface *iface = v ? &p->vlans[v - 1].iface : &p->iface;
 
-			if (strcmp(iface->name, name))
+			if (strcmp(iface->name, name) != 0)
 				continue;
 			if (port)
 				*port = p;

@@ -257,7 +257,7 @@ static int read_duration(const struct config_reader *r, const config_setting_t *
 static int read_bytes(const struct config_reader *r, const config_setting_t *s, const struct config_key *k,
 		      unsigned int *value)
 {
-	uint64_t v;
+	uint64_t v = 0;
 
 	if (config_is_string(s)) {
 		if (config_parse_bytes(config_setting_get_string(s), &v, r->f))
@@ -292,7 +292,7 @@ static int read_string(const struct config_reader *r, const config_setting_t *s,
 static int read_key(struct config_reader *r, const config_setting_t *s, const struct config_key *k, void *obj)
 {
 	void *to = (char *)obj + k->offset;
-	uint64_t v;
+	uint64_t v = 0;
 	int err;
 
 	switch (k->kind) {
@@ -364,7 +364,7 @@ int config_read_group(struct config_reader *r, const config_setting_t *g, const 
 		const config_setting_t *s = config_setting_get_elem(g, (unsigned int)i);
 		size_t k = 0;
 
-		while (k < n_keys && strcmp(keys[k].name, config_setting_name(s)))
+		while (k < n_keys && strcmp(keys[k].name, config_setting_name(s)) != 0)
 			k++;
 		if (k == n_keys)
 			return unknown_key(r, s, keys, n_keys, other);

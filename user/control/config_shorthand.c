@@ -113,7 +113,7 @@ int config_from_ports(const struct config_shorthand *args, struct config **out, 
 		r.config->workers.count = (unsigned int)workers;
 		err = config_read_root(&r, config_root_setting(&sh.tree));
 	}
-	for (size_t i = 0; i < sh.n_options; i++)
+	for (size_t i = 0; sh.options && i < sh.n_options; i++)
 		free(sh.options[i]);
 	free(sh.options);
 	config_destroy(&sh.tree);

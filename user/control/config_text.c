@@ -68,7 +68,7 @@ int config_parse_duration(const char *text, uint64_t *ns, struct fault *f)
 	if (!take_digits(&at, &v))
 		return fault_set(f, EINVAL, "\"%s\" is no duration, such as \"20us\" or \"30s\"", text);
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (strcmp(at, units[i].name))
+		if (strcmp(at, units[i].name) != 0)
 			continue;
 		if (v > UINT64_MAX / units[i].ns)
 			return fault_set(f, EINVAL, "\"%s\" is too long a time", text);
@@ -210,7 +210,7 @@ static bool clear_host_bits(struct config_ip *ip, unsigned int len)
 static int parse_addr_len(const char *text, struct config_prefix *prefix, struct fault *f)
 {
 	const char *slash = strchr(text, '/'), *at;
-	struct config_prefix v;
+	struct config_prefix v = { 0 };
 	char addr[INET6_ADDRSTRLEN];
 	uint64_t len;
 	int err;
@@ -240,7 +240,7 @@ static int parse_addr_len(const char *text, struct config_prefix *prefix, struct
 int config_parse_prefix(const char *text, struct config_prefix *prefix, struct fault *f)
 {
 	char buf[CONFIG_PREFIX_STRLEN];
-	struct config_prefix v;
+	struct config_prefix v = { 0 };
 	int err = parse_addr_len(text, &v, f);
 
 	if (err)
@@ -281,7 +281,7 @@ static const char *why_no_iface_ip(const struct config_ip *ip)
 
 int config_parse_iface_addr(const char *text, struct config_prefix *addr, struct fault *f)
 {
-	struct config_prefix v, net;
+	struct config_prefix v = { 0 }, net;
 	const char *why;
 	int err = parse_addr_len(text, &v, f);
 
@@ -313,7 +313,7 @@ int config_parse_mac(const char *text, uint8_t mac[6], struct fault *f)
 	uint8_t v[6];
 
 	for (unsigned int i = 0; i < 6; i++) {
-		const char *at = text + 3 * i;
+		const char *at = text + (size_t)i * 3;
 		char digits[3] = { 0 };
 
 		/* In this order: each test makes sure that the next may look one byte further. */

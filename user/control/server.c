@@ -191,7 +191,7 @@ static int check_args(const struct server_command *cmd, struct json_object *args
 		(void)value;
 		if (!strcmp(key, "cmd"))
 			continue;
-		while (known[i] && strcmp(known[i], key))
+		while (known[i] && strcmp(known[i], key) != 0)
 			i++;
 		if (known[i])
 			continue;
@@ -213,7 +213,7 @@ static int run_command(struct server *s, struct server_request *rq, struct fault
 		int err;
 
 		names[i] = cmd->name;
-		if (strcmp(cmd->name, name))
+		if (strcmp(cmd->name, name) != 0)
 			continue;
 		err = check_args(cmd, rq->args, f);
 		return err ? err : cmd->fn(s->commands[i].ctx, rq, f);

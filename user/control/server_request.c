@@ -105,7 +105,7 @@ int server_arg_word(struct json_object *args, const char *name, const char *cons
 	if (err || !text)
 		return err;
 	for (unsigned int i = 0; words[i]; i++) {
-		if (strcmp(words[i], text))
+		if (strcmp(words[i], text) != 0)
 			continue;
 		*index = i;
 		return 0;

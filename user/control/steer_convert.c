@@ -47,7 +47,7 @@ size_t steer_convert_rules(const struct config_steer *steer, const char *port, s
 		const struct config_rule *from = &steer->rules[i];
 		struct steer_rule *to = &rules[n];
 
-		if (port && from->port[0] && strcmp(from->port, port))
+		if (port && from->port[0] && strcmp(from->port, port) != 0)
 			continue;
 		*to = (struct steer_rule){
 			.id = i + 1,

@@ -301,7 +301,7 @@ static int read_file(const char *path, struct config_reader *r, int (*read)(stru
 	char *text = NULL, *copy;
 	int err = slurp(path, &text, r->f);
 
-	if (err)
+	if (!text)
 		return err;
 	copy = strdup(path);
 	if (copy)

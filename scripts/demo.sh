@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# What `make demo` shows: both topologies on real traffic, by Sluice and by the kernel alone in the same namespaces, the
-# table of both, CPU included, and the counters as bpftool reads them. Exit code 0 when all traffic passed and every file
-# came whole.
+# What `make demo` shows: both topologies on real traffic, by Sluice and by the kernel alone in the same namespaces,
+# the table of both, CPU included, and the counters as bpftool reads them. Exit code 0 when all traffic passed and
+# every file came whole.
 #
 #   h1 --- gw --- h2        Sluice forwards; the kernel (ip_forward) with Sluice stopped
 #   h1 --- gw [TUN: app]    Sluice carries it into a TUN; the kernel delivers to the same application without one
@@ -161,7 +161,8 @@ table() {
 	echo
 	echo "CPU is that of the whole machine ($(nproc) cores) by /proc/stat: hosts, gateway, servers. Kernel: ip_forward"
 	echo "in the same namespaces (hosts' TSO on); for the TUN topology, delivery to the application without a TUN."
-	echo "curl and its server use the default congestion control, $(sysctl -n net.ipv4.tcp_congestion_control); iperf3 uses $CC."
+	echo "curl and its server use the default congestion control, $(sysctl -n net.ipv4.tcp_congestion_control);" \
+		"iperf3 uses $CC."
 }
 
 step "a file of $FILE_MB MB"

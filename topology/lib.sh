@@ -245,8 +245,8 @@ route_add() {
 	fi
 }
 
-# vlan_host_up HOST DEV TAGS [OPTIONS OF vlanhost...]: DEV is a TAP whose frames travel on eth0 under TAGS: "10", or "100.20" for VLAN 20 inside
-# of a service tag 100. Hosts of a kernel without 802.1Q devices are tagged this way.
+# vlan_host_up HOST DEV TAGS [OPTIONS OF vlanhost...]: DEV is a TAP whose frames travel on eth0 under TAGS: "10", or
+# "100.20" for VLAN 20 inside of a service tag 100. Hosts of a kernel without 802.1Q devices are tagged this way.
 vlan_host_up() {
 	local host=$1 dev=$2 tags=$3 mtu=$TOPO_MTU
 

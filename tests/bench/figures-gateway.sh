@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # shellcheck disable=SC2034  # MODE, CC and the like are read by lib.sh
-# The figures of the gateway: forwarding against a bare AF_XDP forwarder and against the kernel, what it costs when idle,
-# instructions, memory.
+# The figures of the gateway: forwarding against a bare AF_XDP forwarder and against the kernel, what it costs when
+# idle, instructions, memory.
 
 # ---- Forwarding -----------------------------------------------------------------------------------------------------
 
@@ -104,7 +104,8 @@ insn_per_packet() {
 	command -v valgrind >/dev/null || record_missing "$1" instructions/packet "$3" "valgrind is not installed"
 	a=$(instructions "$bin" "$2" $few)
 	b=$(instructions "$bin" "$2" $many)
-	record_value "$1" instructions/packet "$(awk -v d=$((b - a)) -v n=$((many - few)) 'BEGIN { printf "%.1f", d / n }')" "$3"
+	record_value "$1" instructions/packet \
+		"$(awk -v d=$((b - a)) -v n=$((many - few)) 'BEGIN { printf "%.1f", d / n }')" "$3"
 }
 
 figure_insn_fwd_ip4_udp() { insn_per_packet insn_fwd_ip4_udp ip4_udp "<= 350"; }

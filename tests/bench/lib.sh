@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 # What the figures share, and the shell one figure is measured in: lib.sh FILE NAME RESULT (run.sh calls it).
 #
-# A side of a comparison is a function that measures once and sets VALUE and, when it has something to tell, CPU[party] in
-# seconds. pairs OURS PEER runs the two in turn, $BENCH_REPS times, first one first and then the other first.
+# A side of a comparison is a function that measures once and sets VALUE and, when it has something to tell,
+# CPU[party] in seconds. pairs OURS PEER runs the two in turn, $BENCH_REPS times, first one first and then the other
+# first.
 set -euo pipefail
 # shellcheck source=../../topology/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../topology/lib.sh"
@@ -103,8 +104,8 @@ record_missing() {
 	say "missing: $4"
 	# What one side did measure is worth keeping.
 	jq -n --arg name "$1" --arg unit "$2" --arg wants "$3" --arg why "$4" --arg peer "${5:-}" \
-		--argjson theirs "$(array "${PEER[@]}")" --argjson conditions "$(conditions ${#PEER[@]} '[]' "$(array "${CPU_PEER[@]}")")" \
-		"$met_filter"'
+		--argjson theirs "$(array "${PEER[@]}")" \
+		--argjson conditions "$(conditions ${#PEER[@]} '[]' "$(array "${CPU_PEER[@]}")")" "$met_filter"'
 		{ name: $name, unit: $unit, value: null, peer: $peer,
 		  peer_value: (if $theirs == [] then null else $theirs | median end), ratio: null, wants: $wants, met: false,
 		  missing: $why, conditions: $conditions }' >"$RESULT"
@@ -139,14 +140,16 @@ tcp_run() {
 	spawn h2 iperf-server taskset -c "$CPU_SINK" iperf3 -s -1
 	server=$SPAWNED
 	wait_for 5 "iperf3 listens" tcp_listens h2 5201
-	in_ns h1 taskset -c "$CPU_SENDER" iperf3 -c "$to" -C "$CC" -t "$BENCH_SECONDS" -O 1 -J "$@" >"$TOPO_STATE/iperf.json" || {
+	in_ns h1 taskset -c "$CPU_SENDER" iperf3 -c "$to" -C "$CC" -t "$BENCH_SECONDS" -O 1 -J "$@" \
+		>"$TOPO_STATE/iperf.json" || {
 		jq -r '.error // empty' "$TOPO_STATE/iperf.json" >&2
 		stop "$server"
 		return 1
 	}
 	join "$server" 5 || :
 	read -r VALUE 'CPU[sender]' 'CPU[sink]' < <(jq -r '[.end.sum_received.bits_per_second / 1e9,
-		(.end | .cpu_utilization_percent as $c | .sum_sent.seconds as $s | $c.host_total / 100 * $s, $c.remote_total / 100 * $s)]
+		(.end | .cpu_utilization_percent as $c | .sum_sent.seconds as $s
+		 | $c.host_total / 100 * $s, $c.remote_total / 100 * $s)]
 		| @tsv' "$TOPO_STATE/iperf.json")
 }
 

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: MIT
 # The figures: tests/bench/run.sh [NAME...]   or ONLY=a,b; BENCH_SECONDS is the length of one measurement (5).
 #
-# Each figure is a function figure_NAME in tests/bench/figures-*.sh, in a shell and namespaces of its own. It measures and
-# calls one of record_ratio, record_value, record_missing (lib.sh), which write one object each. All objects together
-# become build/bench/results.json and the table at the end; figures of an earlier run that were not asked for stay in the
-# file. A missed bound, a missing peer or a figure that ends without a result makes the exit code 1 and is named.
+# Each figure is a function figure_NAME in tests/bench/figures-*.sh, in a shell and namespaces of its own. It measures
+# and calls one of record_ratio, record_value, record_missing (lib.sh), which write one object each. All objects
+# together become build/bench/results.json and the table at the end; figures of an earlier run that were not asked for
+# stay in the file. A missed bound, a missing peer or a figure that ends without a result makes the exit code 1 and is
+# named.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 export B=${B:-build}
@@ -73,8 +74,8 @@ jq -r --arg names "$list" '
 		 (if .missing then "MISSING" elif .met then "ok" else "MISSED" end),
 		 (.conditions.cpu_seconds.ours | cpu), (.conditions.cpu_seconds.peer | cpu)])
 	| join("|")' "$out/results.json" | column -t -s '|'
-jq -r '.[0].conditions | select(.kernel) | "kernel \(.kernel), \(.cores) cores, MTU \(.mtu), congestion control \(.cc); CPU seconds of one run, medians"' \
-	"$out/results.json"
+jq -r --arg name "${names[-1]}" '.[] | select(.name == $name) | .conditions | select(.kernel) |
+	"kernel \(.kernel), \(.cores) cores; CPU seconds of one run, medians"' "$out/results.json"
 for name in "${failed[@]}"; do
 	jq -r '"bench: \(.name): " + (.missing // "\(.ratio // .value) does not meet \(.wants)")' "$out/$name.json" >&2
 done

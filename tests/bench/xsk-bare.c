@@ -2,11 +2,11 @@
 /*
  * xsk-bare: the limit of native mode, a peer of the benchmarks.
  *
- * A bare AF_XDP forwarder between queue 0 of two devices: it writes new MAC addresses and sends on. It looks nothing up,
- * checks nothing, decrements nothing and knows no neighbour; one memory area is the UMEM of both ports, so no payload is
- * copied here. With --csum it asks for the checksum of TCP and UDP by TX metadata, as a forwarder between local senders
- * must, whose frames carry partial checksums; for that it reads ethertype and protocol at fixed offsets and takes every
- * checksum for partial.
+ * A bare AF_XDP forwarder between queue 0 of two devices: it writes new MAC addresses and sends on. It looks nothing
+ * up, checks nothing, decrements nothing and knows no neighbour; one memory area is the UMEM of both ports, so no
+ * payload is copied here. With --csum it asks for the checksum of TCP and UDP by TX metadata, as a forwarder between
+ * local senders must, whose frames carry partial checksums; for that it reads ethertype and protocol at fixed offsets
+ * and takes every checksum for partial.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -96,7 +96,21 @@ static void die(const char *what, const char *on)
 	exit(1);
 }
 
-static void ring_map(struct port *p, struct ring *r, int sockopt, const struct xdp_ring_offset *off, off_t at, size_t size)
+/* Return: a number of the command line, or exit code 2 */
+static uint32_t number(const char *text)
+{
+	char *end;
+	unsigned long v = strtoul(text, &end, 10);
+
+	if (end == text || *end || v > UINT32_MAX) {
+		fprintf(stderr, "xsk-bare: %s: want a number\n", text);
+		exit(2);
+	}
+	return (uint32_t)v;
+}
+
+static void ring_map(struct port *p, struct ring *r, int sockopt, const struct xdp_ring_offset *off, off_t at,
+		     size_t size)
 {
 	uint8_t *m;
 
@@ -351,10 +365,10 @@ int main(int argc, char **argv)
 		case 'A': mac_a = optarg; break;
 		case 'B': mac_b = optarg; break;
 		case 'k': opt.csum = true; break;
-		case 'c': opt.cpu = atoi(optarg); break;
-		case 's': opt.spin_us = (uint32_t)atoi(optarg); break;
-		case 'p': opt.busy_poll_us = (uint32_t)atoi(optarg); break;
-		case 'r': opt.ring = (uint32_t)atoi(optarg); break;
+		case 'c': opt.cpu = (int)number(optarg); break;
+		case 's': opt.spin_us = number(optarg); break;
+		case 'p': opt.busy_poll_us = number(optarg); break;
+		case 'r': opt.ring = number(optarg); break;
 		case 'f': opt.bpf = optarg; break;
 		default: a.dev = NULL; optind = argc; break;
 		}

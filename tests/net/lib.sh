@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 # What the namespace tests share, and the shell one test runs in: lib.sh FILE FUNCTION (run.sh calls it).
 #
-# A test is a function test_NAME in tests/net/test_*.sh. It runs under `set -e` with topology/lib.sh, routed.sh and tun.sh
-# in reach (routed_up, routed_gateway, tun_up, ...) and topo_begin done; all it made is removed when it returns. Any
-# command that fails fails the test; `check` says in words what was wanted. A test file starts nothing itself.
+# A test is a function test_NAME in tests/net/test_*.sh. It runs under `set -e` with topology/lib.sh, routed.sh and
+# tun.sh in reach (routed_up, routed_gateway, tun_up, ...) and topo_begin done; all it made is removed when it
+# returns. Any command that fails fails the test; `check` says in words what was wanted. A test file starts nothing
+# itself.
 set -euo pipefail
 # shellcheck source=../../topology/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../topology/lib.sh"
@@ -78,8 +79,10 @@ ping_ok() {
 	in_ns "$host" ping -q -n -c 10 -i 0.02 -W 2 "$@" "$to" | grep -q ' 0% packet loss'
 }
 
-# file_sha256 URL HOST: fetch from HOST, the digest of what came.
+# fetch_sha256 HOST URL [SECONDS]: the digest of what came.
 fetch_sha256() { in_ns "$1" curl -sS --fail --max-time "${3:-60}" "$2" | sha256sum | cut -d' ' -f1; }
+
+sha256() { sha256sum <"$1" | cut -d' ' -f1; }
 
 # serve_files HOST ADDRESS PORT FOLDER: an HTTP server.
 serve_files() {

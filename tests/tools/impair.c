@@ -4,13 +4,13 @@
  *
  *   peer <-> device a <-> impair <-> device b <-> peer
  *
- * Loss, duplication, corruption, reordering (chosen frames take longer), delay, jitter, a rate with a queue. What happens to
- * frame number n of a direction depends on the seed, the direction and n alone, not on time: two runs with one seed lose
- * the same ordinals.
+ * Loss, duplication, corruption, reordering (chosen frames take longer), delay, jitter, a rate with a queue. What
+ * happens to frame number n of a direction depends on the seed, the direction and n alone, not on time: two runs with
+ * one seed lose the same ordinals.
  *
- * It works on frames as they are on a wire. The hosts' segmentation offload must be off (ethtool -K DEV tso off gso off,
- * or a native XDP program at this end of a veth): superpackets are counted as oversize and dropped. Partial checksums stay
- * partial (virtio_net_hdr). The two devices need no addresses; IPv6 is best disabled on them.
+ * It works on frames as they are on a wire. The hosts' segmentation offload must be off (ethtool -K DEV tso off gso
+ * off, or a native XDP program at this end of a veth): superpackets are counted as oversize and dropped. Partial
+ * checksums stay partial (virtio_net_hdr). The two devices need no addresses; IPv6 is best disabled on them.
  */
 #include "packet_socket.h"
 
@@ -194,7 +194,8 @@ static uint64_t release(struct direction *d)
 static void report(const struct direction *d, bool last)
 {
 	printf("  \"%s\": {\"to\": \"%s\", \"seen\": %lu, \"passed\": %lu, \"lost\": %lu, \"duplicated\": %lu, "
-	       "\"corrupted\": %lu, \"reordered\": %lu, \"overflow\": %lu, \"oversize\": %lu, \"refused\": %lu, \"held\": %u}%s\n",
+	       "\"corrupted\": %lu, \"reordered\": %lu, \"overflow\": %lu, \"oversize\": %lu, "
+	       "\"refused\": %lu, \"held\": %u}%s\n",
 	       d->from, d->to, d->n, d->passed, d->lost, d->duplicated, d->corrupted, d->reordered, d->overflow, d->oversize,
 	       d->refused, d->held, last ? "" : ",");
 }
@@ -242,7 +243,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	pooled = 2 * opt.limit + 2;
-	pool = calloc(pooled, sizeof(*pool));
+	pool = calloc(pooled, sizeof(void *));
 	for (unsigned int i = 0; pool && i < pooled; i++)
 		if (!(pool[i] = malloc(sizeof(struct frame) + opt.frame_max)))
 			pool = NULL;
@@ -255,7 +256,7 @@ int main(int argc, char **argv)
 		{ .from = b, .to = a, .in = fd[1], .out = fd[0], .seed = mix64(opt.seed, 1) },
 	};
 	for (int i = 0; i < 2; i++)
-		if (!(d[i].heap = calloc(opt.limit + 1, sizeof(struct frame *))))
+		if (!(d[i].heap = calloc(opt.limit + 1, sizeof(void *))))
 			die("memory for %u frames", opt.limit);
 	sigset_t ours, none;
 

@@ -6,8 +6,9 @@
  *   mix      TCP segments, UDP, IPv4 and IPv6 fragments, ICMP, extension headers, tags, random octets: a load for hours
  *   mutate   the same (or the frames of a pcap file) with octets overwritten, cut, lengthened: hostile input
  *
- * Frame number n depends on the seed and on n alone, so a failure can be sent again. What a full device refuses is counted
- * and, with --exact, sent again, so that exactly --count frames are on the wire at the end. The last line says what was sent.
+ * Frame number n depends on the seed and on n alone, so a failure can be sent again. What a full device refuses is
+ * counted and, with --exact, sent again, so that exactly --count frames are on the wire at the end. The last line
+ * says what was sent.
  */
 #include "packet_socket.h"
 
@@ -238,14 +239,15 @@ static unsigned int frame_extensions(uint8_t *f, uint64_t r)
 
 static unsigned int frame_tagged(uint8_t *f, uint64_t r)
 {
-	unsigned int tags = 1 + (r >> 16 & 1), len = frame_echo(f, r, r >> 17 & 1);
+	unsigned int tags = 1 + (r >> 16 & 1), tag_len = tags * 4, len = frame_echo(f, r, r >> 17 & 1);
+	uint8_t *tag = f + 12;
 
-	memmove(f + 12 + tags * 4, f + 12, len - 12);
-	for (unsigned int i = 0; i < tags; i++) {
-		put16(f + 12 + i * 4, i + 1 < tags ? ETH_P_8021AD : ETH_P_8021Q);
-		put16(f + 14 + i * 4, 10 * (i + 1));
+	memmove(f + 12 + tag_len, f + 12, len - 12);
+	for (unsigned int i = 0; i < tags; i++, tag += 4) {
+		put16(tag, i + 1 < tags ? ETH_P_8021AD : ETH_P_8021Q);
+		put16(tag + 2, 10 * (i + 1));
 	}
-	return len + tags * 4;
+	return len + tag_len;
 }
 
 static unsigned int frame_random(uint8_t *f, uint64_t r)

@@ -2,10 +2,10 @@
 /*
  * pktsink: how many arrive, exactly, at the least cost.
  *
- *   --udp PORT     datagrams that reach a UDP socket: a filter refuses each after all of the kernel's UDP input, so that
- *                  none wakes the program or waits in a buffer. The socket counts what it refused.
- *   --device DEV   frames on a device, with --filter EXPRESSION those that match (libpcap syntax): a packet socket that is
- *                  never read counts its drops as well.
+ *   --udp PORT     datagrams that reach a UDP socket: a filter refuses each after all of the kernel's UDP input, so
+ *                  that none wakes the program or waits in a buffer. The socket counts what it refused.
+ *   --device DEV   frames on a device, with --filter EXPRESSION those that match (libpcap syntax): a packet socket
+ *                  that is never read counts its drops as well.
  *
  * Prints "ready", then every --interval ms a line "NANOSECONDS TOTAL" (monotonic clock), and one more at SIGTERM.
  */

@@ -5,8 +5,8 @@
  *   kernel of the namespace <-> TAP (untagged) <-> vlanhost <-> packet socket <-> veth (tagged)
  *
  * Frames from the TAP get the tags on their way out; of what comes in, only frames with exactly these tags reach the
- * TAP. A partial checksum of the other side stays partial (virtio_net_hdr on both), so that the tagged host accepts what an
- * untagged one does. With --partial its own checksums leave partial too, as those of a local sender do.
+ * TAP. A partial checksum of the other side stays partial (virtio_net_hdr on both), so that the tagged host accepts
+ * what an untagged one does. With --partial its own checksums leave partial too, as those of a local sender do.
  */
 #include "packet_socket.h"
 
@@ -31,23 +31,22 @@ struct tags {
 static struct tags parse_tags(const char *text)
 {
 	struct tags t = { 0 };
-	unsigned int outer, inner;
-	char rest;
+	char *end;
+	unsigned long outer = strtoul(text, &end, 10), inner = 0;
+	bool two = *end == '.';
 
-	if (sscanf(text, "%u.%u%c", &outer, &inner, &rest) == 2 && outer < 4095 && inner < 4095) {
-		t.n = 2;
-		t.at[0].tpid = ETH_P_8021AD;
-		t.at[0].vid = (uint16_t)outer;
-		t.at[1].tpid = ETH_P_8021Q;
-		t.at[1].vid = (uint16_t)inner;
-	} else if (sscanf(text, "%u%c", &outer, &rest) == 1 && outer < 4095) {
-		t.n = 1;
-		t.at[0].tpid = ETH_P_8021Q;
-		t.at[0].vid = (uint16_t)outer;
-	} else {
-		fprintf(stderr, "vlanhost: --tags %s: want VLAN or OUTER.INNER, each below 4095\n", text);
+	if (two)
+		inner = strtoul(end + 1, &end, 10);
+	if (end == text || *end || outer < 1 || outer > 4094 || inner > 4094 || (two && !inner)) {
+		fprintf(stderr, "vlanhost: --tags %s: want VLAN or OUTER.INNER, each from 1 to 4094\n", text);
 		exit(2);
 	}
+	if (two) {
+		t.at[t.n].tpid = ETH_P_8021AD;
+		t.at[t.n++].vid = (uint16_t)outer;
+	}
+	t.at[t.n].tpid = ETH_P_8021Q;
+	t.at[t.n++].vid = (uint16_t)(two ? inner : outer);
 	return t;
 }
 
@@ -101,10 +100,10 @@ static bool tag_out(int tap, int wire, const struct tags *t, uint8_t *buf)
 	for (unsigned int i = 0; i < t->n; i++) {
 		uint16_t v[2] = { htons(t->at[i].tpid), htons(t->at[i].vid) };
 
-		memcpy(tag + i * 4, v, 4);
+		memcpy(tag + (size_t)i * 4, v, 4);
 	}
 	struct iovec iov[] = {
-		{ h, VNET_LEN }, { eth, 12 }, { tag, t->n * 4 }, { eth + 12, (size_t)n - VNET_LEN - 12 },
+		{ h, VNET_LEN }, { eth, 12 }, { tag, (size_t)t->n * 4 }, { eth + 12, (size_t)n - VNET_LEN - 12 },
 	};
 	vnet_shift(h, (int)t->n * 4);
 	/* A full device drops the frame, as a wire does. */
@@ -168,7 +167,7 @@ int main(int argc, char **argv)
 	const char *dev = NULL, *tap_name = NULL, *tags = NULL;
 	int c, one = 1, mtu = 1500;
 	bool partial = false;
-	uint8_t *buf = malloc(FRAME_MAX);
+	static uint8_t buf[FRAME_MAX] __attribute__((aligned(8)));
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (c) {
@@ -180,7 +179,7 @@ int main(int argc, char **argv)
 		default: dev = NULL; optind = argc; break;
 		}
 	}
-	if (!dev || !tap_name || !tags || !buf || optind != argc) {
+	if (!dev || !tap_name || !tags || optind != argc) {
 		fputs("usage: vlanhost --device DEV --tap NAME --tags VLAN|OUTER.INNER [--mtu N] [--partial]\n", stderr);
 		return 2;
 	}

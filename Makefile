@@ -6,6 +6,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
 MAKEFLAGS += --no-builtin-rules
+# Objects of tests are made on the way to programs; they are kept all the same.
+.SECONDARY:
 
 # V=1 shows the commands.
 Q := $(if $(V),,@)
@@ -141,7 +143,6 @@ build/tests/%.bpf.o: tests/%.bpf.c
 	$(call say,BPF,$@)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
 
-.SECONDARY: $(BPF_OBJS)
 build/bpf/%.skel.h: build/bpf/%.bpf.o
 	$(call say,SKEL,$@)
 	$(Q){ echo "#pragma GCC system_header"; echo "/* NOLINTBEGIN: written by bpftool */"; \
@@ -165,13 +166,12 @@ build/fuzz/libsluice.a: $(FUZZ_OBJS)
 	$(call say,AR,$@)
 	$(Q)ar rcs $@ $^
 
-.SECONDARY: $(patsubst build/fuzz/%,build/fuzz/tests/fuzz/%.o,$(FUZZ_BINS))
 build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/libsluice.a
 	$(call say,LD,$@)
 	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDLIBS)
 
 # ---- Tests ----------------------------------------------------------------------------------------------------------
-.PHONY: deps unit bpf-test net-test test asan tsan cov fuzz soak lint bench demo vm-test
+.PHONY: deps unit bpf-test net-test test asan tsan cov fuzz fuzz-seeds soak soak-short lint bench demo vm-test vm-short
 deps: ## install what is missing (Debian 12, root)
 	@scripts/deps.sh
 
@@ -183,6 +183,9 @@ bpf-test: all $(BPFTEST_BINS) ## BPF_PROG_TEST_RUN tests (root)
 
 net-test: bins ## network-namespace tests against the real kernel (root)
 	@B=$(B) tests/net/run.sh $(ONLY)
+
+fuzz-seeds: $(FUZZ_BINS) ## each fuzz target over its seeds and for two seconds
+	@FUZZ_SECONDS=2 scripts/run-fuzz.sh $(FUZZ_BINS)
 
 fuzz: $(FUZZ_BINS) ## fuzz targets over their seeds, then FUZZ_SECONDS (10) seconds each
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/run-fuzz.sh $(FUZZ_BINS)
@@ -221,6 +224,10 @@ install: all ## into PREFIX (/usr/local), DESTDIR in front
 uninstall: ## what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/sluice
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/sluice
+
+vm-short: bins ## the part of vm-test that runs in CI: 6.1, and libxdp's dispatcher on the newest kernel
+	@scripts/deps.sh guest
+	@B=$(B) tests/vm/run.sh old-kernel dispatcher
 
 vm-test: bins ## the gateway under Debian's 6.1 and newest kernels, in QEMU guests (root, downloads 70 MB once)
 	@scripts/deps.sh guest

@@ -69,7 +69,7 @@ static void ask_netdev(int fd, struct devinfo *d)
 
 	if (err) {
 		snprintf(d->xdp_why, sizeof(d->xdp_why), "%.100s",
-			 err == -ENOENT ? "this kernel does not tell what a device can do with XDP (Linux 6.3 does)"
+			 err == -ENOENT ? "the kernel has no netdev netlink family (Linux 6.3)"
 					: why.text);
 		return;
 	}

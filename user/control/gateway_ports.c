@@ -211,8 +211,11 @@ static int xdp_port_open(struct gw_port *gp, struct fault *f)
 	struct devinfo dev;
 	int err = devinfo_get((uint32_t)gp->port.ifindex, &dev, f);
 
-	if (!err)
-		err = steer_open(gp, f);
+	if (err)
+		return err;
+	if (!dev.has_xdp)
+		port_reason(&gp->port, "driver's XDP features unknown: %s", dev.xdp_why);
+	err = steer_open(gp, f);
 	if (!err)
 		err = xsk_queues_open(gp, &dev, f);
 	if (!err && delivers_partial(gp, &dev))

@@ -86,6 +86,9 @@
  *
  *	{"port": "lan", "linktype": "ethernet" | "raw", "snaplen": 65535}	then a stream of struct api_capture_record
  *
+ * The stream ends after "count" packets. Programs must end by themselves: one that jumps back (libpcap's "protochain")
+ * is refused. Four captures run at a time, the next one gets EBUSY.
+ *
  * DOC: trace        arguments: port, sample (one packet in so many), and which packets, twice:
  *                   for the XDP program family ("ipv4", "ipv6"), protocol (a number), source, destination (prefixes),
  *                   source_port, destination_port, either_way (bool); for the engine filter (a classic BPF program, over
@@ -95,15 +98,19 @@
  *
  *	{"kind": "verdict", "time_ns": 1, "port": "lan", "queue": 0, "bytes": 98, "vlan": [100], "family": "ipv4",
  *	 "protocol": 1, "source": "10.0.0.2", "destination": "10.1.0.2", "source_port": 1, "destination_port": 2,
- *	 "fragment": false, "verdict": "redirect_prefix", "rule": "ssh"}			the XDP program has decided
+ *	 "fragment": false, "verdict": "redirect_prefix", "rule": "ssh"}		the XDP program has decided
  *	{"kind": "rx", "packet": 7, "time_ns": 1, "worker": 0, "port": "lan", "interface": "lan.100", "bytes": 98,
  *	 "family": "ipv4", "protocol": 1, "source": ..., "destination": ..., "source_port": 1, "destination_port": 2}
  *	{"kind": "stage", "packet": 7, "time_ns": 1, "worker": 0, "stage": "ip4-input", "out": "wan"}
  *	{"kind": "drop", "packet": 7, "time_ns": 1, "worker": 0, "drop": "ttl"}
- *	{"kind": "lost", "records": 12}					so many found the buffers full since the last such line
+ *	{"kind": "lost", "records": 12}			so many found the buffers full since the last such line
  *
- * "packet" is the same in all lines of one packet of one worker. "out" is there once the way out is known. Addresses,
- * ports, rule and VLAN are left out where there are none.
+ * "packet" is the same in all lines of one packet of one worker. "out", an interface, is there once the way out is known.
+ * Addresses, ports, rule and VLAN are left out where there are none. What is not IP has its "ethertype", a number, in
+ * place of family and protocol; a verdict on ARP has the addresses of asker and asked as well.
+ *
+ * The XDP program and the engine choose their samples each on its own. With a program for one kind of port only, the
+ * engine follows no packet of the other kind. One trace runs at a time, the next gets EBUSY.
  *
  * DOC: help                                                                     arguments: none
  *

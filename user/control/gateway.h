@@ -48,6 +48,7 @@ struct gw_port {
 	struct loop_timer retry;		/* next try to open it */
 };
 
+struct gw_watch;
 
 struct gateway {
 	const struct config *cfg;
@@ -57,6 +58,7 @@ struct gateway {
 	struct mirror *mirror;			/* links always; the rest unless netlink is switched off */
 	struct server *server;
 	struct neigh_table *neighs;		/* of engine-only addresses */
+	struct gw_watch *watch;			/* captures and the trace that run */
 	unsigned int n_workers;
 
 	unsigned int n_ports;
@@ -147,10 +149,17 @@ void gw_neigh_refresh(struct gateway *gw);
 /** gw_neigh_fill() - Every neighbour, the kernel's and ours, into a new map. */
 struct neigh_map *gw_neigh_fill(struct gateway *gw, struct fault *f);
 
-/* gateway_api.c: status, stats, ports, routes, neigh; gateway_watch.c: capture, trace */
+/* gateway_api*.c: status, stats, ports, routes, neigh */
 
+/** gw_api_init() - Open the control socket. The server is gw->server and ends by server_destroy(). */
 int gw_api_init(struct gateway *gw, struct fault *f);
+
+/* gateway_watch.c: captures and the trace */
+
+/** gw_watch_init() - After gw_api_init(). */
 int gw_watch_init(struct gateway *gw, struct fault *f);
+
+/** gw_watch_fini() - After server_destroy(), which ends what its clients have started; that needs the engine. */
 void gw_watch_fini(struct gateway *gw);
 
 #endif

@@ -38,6 +38,19 @@ static void find_superpacket(struct pkt *p, const struct iface *iface)
 	p->gso_segs = (uint16_t)((pkt_l3_bytes(p) - headers + p->gso_size - 1) / p->gso_size);
 }
 
+/* A packet that may be followed. Its interface is part of the story; headers that failed to parse are not. */
+static void input_trace(struct worker *w, struct pkt *p, enum drop why)
+{
+	if (why == DROP_NONE) {
+		p->iface_in = tables_iface_of(w->tables, p);
+	} else {
+		p->iface_in = IFACE_NONE;
+		p->family = 0;
+		p->sport = p->dport = 0;
+	}
+	trace_select(w->tracer, w->now_ns, w->port_caps[p->port_in] & WORKER_PORT_L2, p);
+}
+
 static void input_run(struct worker *w, struct batch *in, struct edges *out)
 {
 	const struct tables *t = w->tables;
@@ -50,7 +63,7 @@ static void input_run(struct worker *w, struct batch *in, struct edges *out)
 		if (i + 2 < in->n)
 			__builtin_prefetch(pkt_data(in->pkt[i + 2]));
 		if (unlikely(w->tracing))
-			trace_select(w->tracer, w->now_ns, w->area, p);
+			input_trace(w, p, why);
 		if (unlikely(why != DROP_NONE)) {
 			edge_drop(out, p, why);
 			continue;

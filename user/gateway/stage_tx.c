@@ -56,7 +56,7 @@ static void port_send(struct worker *w, unsigned int port)
 	unsigned int sent = 0, tries = 0;
 
 	if (unlikely(w->tapping >> port & 1))
-		taps_batch(w->taps, w->area, (uint16_t)port, TAP_OUT, b->pkt, b->n);
+		taps_batch(w->taps, q, TAP_OUT, b->pkt, b->n);
 	w->tx_dirty |= UINT64_C(1) << port;
 	for (;;) {
 		sent += q->ops->tx(q, b->pkt + sent, b->n - sent);

@@ -105,7 +105,8 @@ uint64_t taps_lost(const struct taps *t, unsigned int id)
 	return atomic_load_explicit(&t->tap[id].lost, memory_order_relaxed);
 }
 
-static void tap_packet(struct tap *tap, const struct area *a, uint64_t now_ns, enum tap_dir dir, const struct pkt *p)
+static void tap_packet(struct tap *tap, const struct port_queue *q, uint64_t now_ns, enum tap_dir dir,
+		       const struct pkt *p)
 {
 	uint32_t cap = min_u32(p->total_bytes, tap->params.snap_bytes);
 	struct tap_record *r;
@@ -119,24 +120,23 @@ static void tap_packet(struct tap *tap, const struct area *a, uint64_t now_ns, e
 		return;
 	}
 	*r = (struct tap_record){
-		.time_ns = now_ns, .wire_bytes = p->total_bytes, .port = tap->params.port, .dir = (uint8_t)dir,
-		.has_l2 = tap->params.has_l2,
+		.time_ns = now_ns, .wire_bytes = p->total_bytes, .port = tap->params.port, .queue = q->qid,
+		.dir = (uint8_t)dir, .has_l2 = tap->params.has_l2,
 	};
-	r->cap_bytes = pkt_copy_out(a, p, 0, r + 1, cap);
+	r->cap_bytes = pkt_copy_out(q->area, p, 0, r + 1, cap);
 	record_ring_commit(&tap->ring);
 }
 
-void taps_batch(struct taps *t, const struct area *a, uint16_t port, enum tap_dir dir, struct pkt *const *pkts,
-		unsigned int n)
+void taps_batch(struct taps *t, const struct port_queue *q, enum tap_dir dir, struct pkt *const *pkts, unsigned int n)
 {
 	uint64_t now_ns = clock_real_ns();
 
 	for (unsigned int i = 0; i < TAPS_MAX; i++) {
 		struct tap *tap = &t->tap[i];
 
-		if (!tap->on || tap->params.port != port || !(tap->params.dirs & dir))
+		if (!tap->on || tap->params.port != q->port->id || !(tap->params.dirs & dir))
 			continue;
 		for (unsigned int k = 0; k < n; k++)
-			tap_packet(tap, a, now_ns, dir, pkts[k]);
+			tap_packet(tap, q, now_ns, dir, pkts[k]);
 	}
 }

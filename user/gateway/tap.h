@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "common/fault.h"
-#include "user/packet/area.h"
+#include "user/packet/port.h"
 
 #define TAPS_MAX 4		/* captures at a time */
 #define TAP_FILTER_MAX 512	/* instructions of a filter */
@@ -27,6 +27,7 @@ struct tap_record {
 	uint32_t wire_bytes;	/* of the packet */
 	uint32_t cap_bytes;	/* of the copy */
 	uint16_t port;
+	uint16_t queue;		/* of the device */
 	uint8_t dir;		/* enum tap_dir */
 	uint8_t has_l2;		/* starts with an Ethernet header, else with the IP header */
 };
@@ -65,8 +66,7 @@ void taps_release(struct taps *t, unsigned int id);
 /** taps_lost() - Packets that matched and found the ring full. Any thread. */
 uint64_t taps_lost(const struct taps *t, unsigned int id);
 
-/** taps_batch() - The worker's side: look at packets of a port. */
-void taps_batch(struct taps *t, const struct area *a, uint16_t port, enum tap_dir dir, struct pkt *const *pkts,
-		unsigned int n);
+/** taps_batch() - The worker's side: look at packets that came by a queue, or are going by it. */
+void taps_batch(struct taps *t, const struct port_queue *q, enum tap_dir dir, struct pkt *const *pkts, unsigned int n);
 
 #endif

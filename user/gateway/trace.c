@@ -13,9 +13,10 @@
 
 struct tracer {
 	struct spsc ring;
-	struct bpf_insn filter[TRACE_FILTER_MAX];
-	bool filtered;
+	struct bpf_insn filter[2][TRACE_FILTER_MAX];	/* [0]: IP packets, [1]: Ethernet frames */
+	bool filtered[2];
 	bool on;
+	uint32_t ports;
 	uint32_t every, seen;
 	uint64_t next_packet;
 	_Atomic uint64_t lost;
@@ -46,15 +47,28 @@ void tracer_destroy(struct tracer *t)
 	free(t);
 }
 
-int tracer_start(struct tracer *t, const struct bpf_insn *insns, unsigned int n_insns, uint32_t every, struct fault *f)
+static int filter_take(struct tracer *t, bool l2, const struct trace_filter *filter, struct fault *f)
 {
-	if (insns) {
-		if (n_insns > TRACE_FILTER_MAX || !bpf_validate(insns, (int)n_insns))
-			return fault_set(f, EINVAL, "filter program is not valid");
-		memcpy(t->filter, insns, n_insns * sizeof(*insns));
-	}
-	t->filtered = insns;
-	t->every = every ? every : 1;
+	t->filtered[l2] = filter->n_insns;
+	if (!filter->n_insns)
+		return 0;
+	if (filter->n_insns > TRACE_FILTER_MAX || !bpf_validate(filter->insns, (int)filter->n_insns))
+		return fault_set(f, EINVAL, "filter program is not valid");
+	memcpy(t->filter[l2], filter->insns, filter->n_insns * sizeof(*filter->insns));
+	return 0;
+}
+
+int tracer_start(struct tracer *t, const struct trace_params *params, struct fault *f)
+{
+	int err = filter_take(t, false, &params->ip, f);
+
+	if (!err)
+		err = filter_take(t, true, &params->l2, f);
+	if (err)
+		return err;
+	spsc_release(&t->ring, spsc_peek(&t->ring, UINT32_MAX));
+	t->ports = params->ports;
+	t->every = params->every ? params->every : 1;
 	t->seen = 0;
 	t->on = true;
 	return 0;
@@ -105,13 +119,12 @@ static struct trace_record *record(struct tracer *t, uint64_t now_ns, const stru
 	return r;
 }
 
-void trace_select(struct tracer *t, uint64_t now_ns, const struct area *a, struct pkt *p)
+void trace_select(struct tracer *t, uint64_t now_ns, bool has_l2, struct pkt *p)
 {
-	(void)a;
-	if (!t->on)
+	if (!t->on || !(t->ports >> p->port_in & 1))
 		return;
 	/* Filters are written for the packet's headers, which lie in its first frame. */
-	if (t->filtered && bpf_filter(t->filter, pkt_data(p), p->total_bytes, p->len) == 0)
+	if (t->filtered[has_l2] && bpf_filter(t->filter[has_l2], pkt_data(p), p->total_bytes, p->len) == 0)
 		return;
 	if (++t->seen < t->every)
 		return;

@@ -4,7 +4,7 @@
  * and writes a record at each; the control thread turns records into text. While nobody traces, the cost is one test
  * for each stage and batch.
  *
- * The filter is a classic BPF program over the packet as received, or every Nth packet, or both.
+ * Packets are chosen as they are received: by port, by a classic BPF program, every Nth of these.
  */
 #ifndef USER_GATEWAY_TRACE_H
 #define USER_GATEWAY_TRACE_H
@@ -49,13 +49,25 @@ struct trace_record {
 int tracer_create(struct tracer **out, uint32_t records, struct fault *f);
 void tracer_destroy(struct tracer *t);
 
+/* A classic BPF program; without instructions it takes every packet. */
+struct trace_filter {
+	const struct bpf_insn *insns;
+	unsigned int n_insns;
+};
+
+struct trace_params {
+	uint32_t ports;			/* of reception, by bit */
+	uint32_t every;			/* of the packets that match, every Nth; 0 counts as 1 */
+	struct trace_filter l2;		/* over packets with an Ethernet header */
+	struct trace_filter ip;		/* over those without */
+};
+
 /**
- * tracer_start() - Trace from now on. Workers paused.
- * @insns:  filter, copied; NULL: every packet
- * @every:  of the packets that match, every Nth; 0 counts as 1
+ * tracer_start() - Trace from now on; what an earlier trace has left is forgotten. Workers paused.
+ * @params: copied, filters included
  * Return: 0, -EINVAL for a filter that does not validate
  */
-int tracer_start(struct tracer *t, const struct bpf_insn *insns, unsigned int n_insns, uint32_t every, struct fault *f);
+int tracer_start(struct tracer *t, const struct trace_params *params, struct fault *f);
 
 /** tracer_stop() - Workers paused. */
 void tracer_stop(struct tracer *t);
@@ -70,7 +82,7 @@ unsigned int tracer_read(struct tracer *t, void (*fn)(void *ctx, const struct tr
 uint64_t tracer_lost(const struct tracer *t);
 
 /* The worker's side. */
-void trace_select(struct tracer *t, uint64_t now_ns, const struct area *a, struct pkt *p);
+void trace_select(struct tracer *t, uint64_t now_ns, bool has_l2, struct pkt *p);
 void trace_stage(struct tracer *t, uint64_t now_ns, const struct stage *s, const struct batch *in);
 void trace_drop(struct tracer *t, uint64_t now_ns, const struct pkt *p, enum drop why);
 

@@ -216,7 +216,7 @@ unsigned int worker_step(struct worker *w)
 		w->count->batches++;
 		total += in->n;
 		if (unlikely(w->tapping >> q->port->id & 1))
-			taps_batch(w->taps, w->area, q->port->id, TAP_IN, in->pkt, in->n);
+			taps_batch(w->taps, q, TAP_IN, in->pkt, in->n);
 		worker_graph_run(w);
 	}
 	tx_flush(w);

@@ -46,6 +46,8 @@ tun_conf() {
 	fi
 	cat <<-END
 	instance = "$TOPO";
+	# As on the hosts: static addresses of a network without others are usable at once.
+	neighbours = { dad_probes = 0; };
 	ports = (
 	    { name = "lan"; device = "lan"; $vlans },
 	    { name = "app"; tun = "$TUN_DEV"; queues = $TOPO_QUEUES; mtu = $TOPO_MTU; }

@@ -5,6 +5,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include <sluice/compat.h>
+
 #include "common/csum.h"
 #include "user/packet/steer.h"
 #include "user/packet/xsk.h"
@@ -308,10 +310,12 @@ START_TEST(a_long_burst_leaves_whole)
 	enum { BURST = 1000, RING = 128 };
 	static struct pkt *p[BURST];
 	static uint8_t b[2000];
-	int big = 32 << 20;
+	int big = 32 << 20, budget = 32;
 	unsigned int sent = 0;
 
 	bed_up(1500, 2048, &(struct xsk_params){ .tx_entries = RING });
+	if (_i)		/* what kernels before 6.17 have */
+		setsockopt(bed.q->fd, SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &budget, sizeof(budget));
 	setsockopt(bed.peer, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof(big));
 	for (unsigned int i = 0; i < BURST; i++) {
 		p[i] = make_frame(100);
@@ -388,6 +392,7 @@ START_TEST(close_in_the_middle_of_everything)
 {
 	static uint8_t out[9014];
 	static struct pkt *p[64];
+	uint64_t full;
 
 	bed_up(9000, 2048, &(struct xsk_params){ .rx_entries = 64, .fill_entries = 256, .tx_entries = 64 });
 	frame_make(out, 9014, 1);
@@ -406,10 +411,25 @@ START_TEST(close_in_the_middle_of_everything)
 	ck_assert_uint_eq(area_leaks(bed.area), 0);
 	ck_assert_uint_eq(bed.port.n_queues, 0);
 
-	/* The same queue again, at once: the kernel needs a moment to take it back. */
+	/* The same queue again, at once: the kernel needs a moment to take it back. Its counts do not start anew. */
+	full = bed.counters.xdp_rx_ring_full;
 	peer_up();
 	ck_assert_msg(bed_open(&(struct xsk_params){ 0 }) == 0, "%s", fault.text);
 	there_and_back(9014);
+	bed.q->ops->update(bed.q);
+	ck_assert_uint_eq(bed.counters.xdp_rx_ring_full, full);
+	bed_down();
+}
+END_TEST
+
+START_TEST(queue_can_be_opened_again_at_once)
+{
+	bed_up(1500, 2048, &(struct xsk_params){ 0 });
+	for (unsigned int i = 0; i < 30; i++) {
+		bed.q->ops->close(bed.q);
+		ck_assert_msg(bed_open(&(struct xsk_params){ 0 }) == 0, "%s", fault.text);
+	}
+	there_and_back(100);
 	bed_down();
 }
 END_TEST
@@ -592,10 +612,11 @@ int main(void)
 	tcase_add_loop_test(tc, jumbo_frames_as_chains, 0, 2);
 	tcase_add_test(tc, without_multi_buffer_long_frames_are_dropped_and_counted);
 	tcase_add_loop_test(tc, partial_checksums_are_finished, 0, ARRAY_SIZE(csum_cases));
-	tcase_add_test(tc, a_long_burst_leaves_whole);
+	tcase_add_loop_test(tc, a_long_burst_leaves_whole, 0, 2);
 	tcase_add_test(tc, link_down_is_backpressure_and_comes_back);
 	tcase_add_test(tc, reception_ring_overflow_is_the_kernels_count);
 	tcase_add_test(tc, close_in_the_middle_of_everything);
+	tcase_add_test(tc, queue_can_be_opened_again_at_once);
 	tcase_add_test(tc, device_removed_while_open);
 	tcase_add_test(tc, no_carrier_is_counted_and_does_not_stick);
 	tcase_add_test(tc, steer_gives_metadata);

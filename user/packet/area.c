@@ -86,13 +86,14 @@ int area_create(struct area **out, const struct area_params *params, struct faul
 	int err;
 
 	if (params->chunk_bytes != 2048 && params->chunk_bytes != 4096)
-		return fault_set(f, EINVAL, "packet memory: chunks of %u bytes; 2048 or 4096 wanted", params->chunk_bytes);
+		return fault_set(f, EINVAL, "packet memory: chunks of %u bytes; 2048 or 4096 wanted",
+				 params->chunk_bytes);
 	if (params->n_frames == 0 || params->n_frames > UINT32_MAX / params->chunk_bytes)
 		return fault_set(f, EINVAL, "packet memory: %u frames; 1 to %u wanted", params->n_frames,
 				 UINT32_MAX / params->chunk_bytes);
 	if (params->reserve >= params->n_frames)
-		return fault_set(f, EINVAL, "packet memory: a reserve of %u out of %u frames leaves none", params->reserve,
-				 params->n_frames);
+		return fault_set(f, EINVAL, "packet memory: a reserve of %u out of %u frames leaves none",
+				 params->reserve, params->n_frames);
 
 	a = calloc(1, sizeof(*a));
 	if (!a)
@@ -182,8 +183,8 @@ int area_check(const struct area *a, struct fault *f)
 	}
 	for (unsigned int i = 0; i < PLACE_N; i++) {
 		if (count[i] != a->count[i])
-			return fault_set(f, EINVAL, "area %u: %u frames in place %s, the ledger says %u", a->id, count[i],
-					 place_name(i), a->count[i]);
+			return fault_set(f, EINVAL, "area %u: %u frames in place %s, the ledger says %u", a->id,
+					 count[i], place_name(i), a->count[i]);
 	}
 	if (a->n_free != count[PLACE_FREE])
 		return fault_set(f, EINVAL, "area %u: %u frames on the free stack, %u are free", a->id, a->n_free,

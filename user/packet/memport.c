@@ -28,7 +28,8 @@ struct memport {
 	uint32_t buffer_bytes;
 };
 
-static int make_ring(struct ring *ours, struct ring *theirs, struct shared *shared, uint32_t entries, size_t entry_bytes)
+static int make_ring(struct ring *ours, struct ring *theirs, struct shared *shared, uint32_t entries,
+		     size_t entry_bytes)
 {
 	void *memory = aligned_alloc(CACHE_LINE_BYTES, align_up(entries * entry_bytes, CACHE_LINE_BYTES));
 
@@ -91,7 +92,8 @@ int memport_open(struct port *port, const struct port_queue_params *queue, const
 	int err;
 
 	if (!is_pow2(entries))
-		return fault_set(f, EINVAL, "port %s: rings of %u entries: a power of two is wanted", port->name, entries);
+		return fault_set(f, EINVAL, "port %s: rings of %u entries: a power of two is wanted", port->name,
+				 entries);
 	m = aligned_alloc(CACHE_LINE_BYTES, sizeof(*m));
 	if (!m)
 		return fault_set(f, ENOMEM, "port %s: out of memory", port->name);
@@ -124,6 +126,7 @@ int memport_open(struct port *port, const struct port_queue_params *queue, const
 	m->x.rx_meta = params->rx_meta;
 	m->x.tx_frames_max = (uint16_t)params->tx_frames_max;
 	m->x.tx_meta_bytes = params->tx_metadata ? sizeof(struct sluice_tx_metadata) : 0;
+	m->x.tx_csum = params->tx_metadata;
 	xskq_init(&m->x);
 	if (params->tx_metadata)
 		caps |= PORT_CAP_TX_PARTIAL;

@@ -49,7 +49,7 @@ static inline int memport_inject(struct port_queue *q, const void *packet, uint3
 /** memport_inject_desc() - Put any descriptor into the reception ring, as a broken kernel might. */
 int memport_inject_desc(struct port_queue *q, uint64_t addr, uint32_t len, uint32_t options);
 
-/** memport_steal() - Take a frame from the fill ring and keep it, as the kernel does. Return: its address, or -ENOBUFS */
+/** memport_steal() - Take a frame from the fill ring and keep it, as the kernel may. Return: its address or -ENOBUFS */
 int64_t memport_steal(struct port_queue *q);
 
 struct memport_sent {

@@ -22,18 +22,29 @@ void port_reason(struct port *port, const char *fmt, ...)
 		memcpy(port->reasons[port->n_reasons++], text, sizeof(text));
 }
 
+bool port_is_open(const struct port *port)
+{
+	for (unsigned int i = 0; i < PORT_QUEUES_MAX; i++) {
+		if (port->queues[i])
+			return true;
+	}
+	return false;
+}
+
 int port_enter(struct port_queue *q, uint32_t caps, const char *mode, struct fault *f)
 {
 	struct port *port = q->port;
-	bool first = true;
+	unsigned int place = PORT_QUEUES_MAX;
 
-	if (q->qid >= PORT_QUEUES_MAX)
-		return fault_set(f, EINVAL, "queue %u: at most %u queues", q->qid, PORT_QUEUES_MAX);
-	if (port->queues[q->qid])
-		return fault_set(f, EBUSY, "queue %u is open already", q->qid);
-	for (unsigned int i = 0; i < PORT_QUEUES_MAX; i++)
-		first = first && !port->queues[i];
-	if (first) {
+	for (unsigned int i = PORT_QUEUES_MAX; i-- > 0;) {
+		if (!port->queues[i])
+			place = i;
+		else if (port->queues[i]->qid == q->qid)
+			return fault_set(f, EBUSY, "queue %u is open already", q->qid);
+	}
+	if (place == PORT_QUEUES_MAX)
+		return fault_set(f, ENOSPC, "at most %u queues", PORT_QUEUES_MAX);
+	if (!port_is_open(port)) {
 		port->caps = caps;
 		snprintf(port->mode, sizeof(port->mode), "%s", mode);
 	} else {
@@ -41,9 +52,9 @@ int port_enter(struct port_queue *q, uint32_t caps, const char *mode, struct fau
 			port_reason(port, "queue %u is %s", q->qid, mode);
 		port->caps &= caps;
 	}
-	port->queues[q->qid] = q;
-	if (port->n_queues <= q->qid)
-		port->n_queues = (uint16_t)(q->qid + 1);
+	port->queues[place] = q;
+	if (port->n_queues <= place)
+		port->n_queues = (uint16_t)(place + 1);
 	return 0;
 }
 
@@ -51,7 +62,10 @@ void port_leave(struct port_queue *q)
 {
 	struct port *port = q->port;
 
-	port->queues[q->qid] = NULL;
+	for (unsigned int i = 0; i < PORT_QUEUES_MAX; i++) {
+		if (port->queues[i] == q)
+			port->queues[i] = NULL;
+	}
 	while (port->n_queues > 0 && !port->queues[port->n_queues - 1])
 		port->n_queues--;
 }

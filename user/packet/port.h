@@ -99,7 +99,7 @@ struct port {
 	uint32_t mtu_bytes;			/* largest IP packet */
 	uint32_t caps;				/* enum port_cap */
 	uint16_t n_queues;
-	struct port_queue *queues[PORT_QUEUES_MAX];	/* entered by open, taken out by close */
+	struct port_queue *queues[PORT_QUEUES_MAX];	/* in order of opening; each takes itself out when closed */
 	/* Which way was taken and why not a better one, for `sluice ports`. */
 	char mode[32];				/* "zero-copy native", "copy native", "copy generic", "tun" */
 	char reasons[PORT_REASONS_MAX][160];
@@ -109,12 +109,15 @@ struct port {
 /** port_reason() - Add a line to port->reasons, unless it is there already (each queue has the same to say). */
 void port_reason(struct port *port, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/** port_is_open() - Is any queue of it open? */
+bool port_is_open(const struct port *port);
+
 /**
- * port_enter() - Make an open queue known to its port.
+ * port_enter() - Make an open queue known to its port: it takes the first free place in port->queues.
  * @caps: what this queue can do; the port can do what all its queues can
  * @mode: the way taken
  *
- * Return: 0, or a negative errno when the place is taken
+ * Return: 0; -EBUSY when the device's queue is open already, -ENOSPC when there are too many
  */
 int port_enter(struct port_queue *q, uint32_t caps, const char *mode, struct fault *f);
 
@@ -122,8 +125,8 @@ int port_enter(struct port_queue *q, uint32_t caps, const char *mode, struct fau
 void port_leave(struct port_queue *q);
 
 /*
- * Count one packet that a port dropped before sending it, and free it. It is in the counters of neither tx_pkts: who
- * counts what was handed to ports takes the port's tx_pkts.
+ * Count one packet that a port dropped, and free it. What a port takes by tx() and drops is not in its tx_pkts, and
+ * what it drops on reception is in its rx_drops and not in its rx_pkts.
  */
 static inline void port_drop(struct port_queue *q, struct pkt *p, enum drop why)
 {

@@ -6,6 +6,7 @@
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <linux/virtio_net.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,7 @@ struct tun {
 	uint32_t n_row, n_missing;
 	struct virtio_net_hdr hdr;
 	uint8_t gso_refused[PKT_GSO_UDP + 1];
+	_Atomic uint32_t caps_lost;
 	bool refusal_logged;
 };
 
@@ -128,22 +130,26 @@ static unsigned int tun_rx(struct port_queue *q, struct pkt **pkts, unsigned int
 
 /* ---- Transmission ---------------------------------------------------------------------------------------------- */
 
+/* What may be done with each kind of superpacket, and what it is called. */
+static const struct {
+	uint32_t cap;
+	const char *name;
+} gso_kinds[] = {
+	[PKT_GSO_TCP4] = { PORT_CAP_TX_TSO4, "TCP over IPv4" },
+	[PKT_GSO_TCP6] = { PORT_CAP_TX_TSO6, "TCP over IPv6" },
+	[PKT_GSO_UDP] = { PORT_CAP_TX_USO, "UDP" },
+};
+
 static void gso_refused(struct tun *t, const struct pkt *p)
 {
-	static const uint32_t caps[] = {
-		[PKT_GSO_TCP4] = PORT_CAP_TX_TSO4, [PKT_GSO_TCP6] = PORT_CAP_TX_TSO6, [PKT_GSO_UDP] = PORT_CAP_TX_USO,
-	};
-	static const char *const names[] = {
-		[PKT_GSO_TCP4] = "TCP over IPv4", [PKT_GSO_TCP6] = "TCP over IPv6", [PKT_GSO_UDP] = "UDP",
-	};
+	uint32_t cap = gso_kinds[p->gso].cap;
 
-	if (++t->gso_refused[p->gso] < GSO_REFUSALS_MAX || !(t->q.port->caps & caps[p->gso]))
+	if (t->gso_refused[p->gso] == GSO_REFUSALS_MAX || ++t->gso_refused[p->gso] < GSO_REFUSALS_MAX)
 		return;
-	t->q.port->caps &= ~caps[p->gso];
-	port_reason(t->q.port, "no superpackets of %s to the device: the kernel refused them while running",
-		    names[p->gso]);
+	/* The port's caps and reasons are the control thread's: tun_update() follows. */
+	atomic_fetch_or_explicit(&t->caps_lost, cap, memory_order_relaxed);
 	log_warn("port %s: the kernel refuses superpackets of %s: they are segmented in software from now on",
-		 t->q.port->name, names[p->gso]);
+		 t->q.port->name, gso_kinds[p->gso].name);
 }
 
 /* The kernel has said no, for good. */
@@ -163,7 +169,7 @@ static enum drop refused(struct tun *t, const struct pkt *p, int err)
 
 static enum drop tx_check(const struct tun *t, const struct pkt *p, uint16_t start)
 {
-	/* A superpacket may always be longer than the MTU; what else is, the kernel would take and a host not expect. */
+	/* A superpacket may be longer than the MTU; what else is, the kernel would take and a host not expect. */
 	uint32_t most = p->gso == PKT_GSO_NONE && t->q.port->mtu_bytes ? t->q.port->mtu_bytes : PACKET_BYTES_MAX;
 
 	if (start < p->off || start - p->off >= p->len)
@@ -242,7 +248,15 @@ static bool tun_pending(const struct port_queue *q)
 
 static void tun_update(struct port_queue *q)
 {
-	(void)q;
+	struct tun *t = (struct tun *)q;
+	uint32_t lost = atomic_load_explicit(&t->caps_lost, memory_order_relaxed) & q->port->caps;
+
+	q->port->caps &= ~lost;
+	for (unsigned int i = PKT_GSO_TCP4; i < ARRAY_SIZE(gso_kinds); i++) {
+		if (lost & gso_kinds[i].cap)
+			port_reason(q->port, "no superpackets of %s to the device: the kernel refused them",
+				    gso_kinds[i].name);
+	}
 }
 
 static void tun_close(struct port_queue *q)
@@ -347,7 +361,8 @@ static int set_device(const struct tun *t, const struct tun_params *params, stru
 	if (port->mtu_bytes == 0)
 		port->mtu_bytes = MTU_BYTES;
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", port->device);
-	if (ioctl(t->q.fd, TUNSETPERSIST, params->persistent ? 1ul : 0ul) < 0)
+	/* What somebody else has made persistent is not ours to end. */
+	if (params->persistent && ioctl(t->q.fd, TUNSETPERSIST, 1ul) < 0)
 		err = fault_errno(f, "TUNSETPERSIST");
 	ifr.ifr_qlen = params->txqueuelen ? (int)params->txqueuelen : TXQUEUELEN;
 	if (!err && ioctl(fd, SIOCSIFTXQLEN, &ifr) < 0)
@@ -385,6 +400,15 @@ static uint32_t caps_of(unsigned int offloads, const struct tun_params *params)
 	return caps;
 }
 
+/* Frames for the longest packet and one byte more, so that a longer one shows. */
+static uint32_t row_frames(uint32_t chunk)
+{
+	uint32_t behind = PACKET_BYTES_MAX + 1 - (chunk - PKT_HEADROOM_BYTES), each = chunk - TAIL_OFF;
+
+	static_assert(1 + (PACKET_BYTES_MAX + 1) / (2048 - TAIL_OFF) < PKT_FRAMES_MAX, "the longest fits a chain");
+	return 1 + (behind + each - 1) / each;
+}
+
 int tun_open(struct port *port, const struct port_queue_params *queue, const struct tun_params *params,
 	     struct port_queue **out, struct fault *f)
 {
@@ -401,16 +425,14 @@ int tun_open(struct port *port, const struct port_queue_params *queue, const str
 		.qid = queue->qid, .index = queue->index, .fd = -1,
 	};
 	t->iov[0] = (struct iovec){ &t->hdr, sizeof(t->hdr) };
-	/* One byte more than the longest packet, so that a longer one shows. */
-	t->n_row = 1 + (PACKET_BYTES_MAX + 1 - (chunk - PKT_HEADROOM_BYTES) + chunk - TAIL_OFF - 1) / (chunk - TAIL_OFF);
+	t->n_row = row_frames(chunk);
 	t->n_missing = t->n_row;
-	static_assert(1 + (PACKET_BYTES_MAX + 1) / (2048 - TAIL_OFF) < PKT_FRAMES_MAX, "a chain holds the longest packet");
 
 	err = attach(t, f);
 	if (err)
 		goto err_free;
 	offloads = set_offloads(t, params);
-	if (port->n_queues == 0)
+	if (!port_is_open(port))
 		err = set_device(t, params, f);
 	if (err)
 		goto err_close;

@@ -14,7 +14,7 @@
 
 struct tun_params {
 	uint32_t txqueuelen;		/* packets that wait for us in the kernel; 0: 1000 */
-	bool persistent;		/* the device stays when the process ends */
+	bool persistent;		/* make the device outlive the process; one that does already is left so */
 	bool stay_down;			/* do not set it up */
 	/* Switches: each says not to ask for it, nor to send it. */
 	bool no_csum;			/* implies the others */
@@ -26,6 +26,8 @@ struct tun_params {
  * tun_open() - Open one queue; the first one makes the device, or takes a persistent one.
  * @port: name, id and mtu_bytes (0: 1500) are set; device is its name, may be empty or hold a "%d", and is then filled
  *        in, as are ifindex, caps, mode, reasons and queues
+ *
+ * When the kernel refuses one kind of superpacket again and again while running, update() takes its capability away.
  *
  * Return: 0, or a negative errno with the reason in @f
  */

@@ -2,13 +2,9 @@
 #include "user/packet/xsk.h"
 
 #include <errno.h>
-#include <linux/ethtool.h>
-#include <linux/if_ether.h>
-#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -38,7 +34,6 @@ struct xsk {
 	struct mapping maps[4];
 	struct sluice_port_counters at_open;	/* the kernel's statistics start from 0 with each socket */
 	bool zero_copy;
-	bool fallback_logged;
 	const char *no_metadata;	/* why there is no transmit metadata; NULL when there is */
 };
 
@@ -58,7 +53,6 @@ static void sleep_ms(long ms)
 /* Copy mode sends in the system call, until the ring is empty or something stops it. */
 static void kick_copy(struct xskq *x)
 {
-	struct xsk *s = (struct xsk *)x;
 	/* A call that makes progress takes one descriptor at least. */
 	uint32_t calls = x->tx.size, left = ring_unread(&x->tx), now;
 
@@ -82,12 +76,10 @@ static void kick_copy(struct xskq *x)
 		case EINVAL:
 			if (xskq_finish_checksums(x) == 0)
 				return;
-			x->q.port->caps &= ~(uint32_t)PORT_CAP_TX_PARTIAL;
-			if (!s->fallback_logged)
-				log_warn("port %s: the kernel refuses transmit metadata: checksums are done in software",
+			/* The port's caps and reasons are the control thread's: xsk_update() follows. */
+			if (atomic_exchange_explicit(&x->tx_csum, false, memory_order_relaxed))
+				log_warn("port %s: the kernel refuses transmit metadata: checksums in software now",
 					 x->q.port->name);
-			s->fallback_logged = true;
-			port_reason(x->q.port, "transmit checksums in software: the kernel refused metadata while running");
 			break;
 		case ENETDOWN:
 		case ENXIO:
@@ -121,6 +113,10 @@ static void xsk_update(struct port_queue *q)
 	struct xdp_statistics st = { 0 };
 	socklen_t len = sizeof(st);
 
+	if (q->port->caps & PORT_CAP_TX_PARTIAL && !atomic_load_explicit(&s->x.tx_csum, memory_order_relaxed)) {
+		q->port->caps &= ~(uint32_t)PORT_CAP_TX_PARTIAL;
+		port_reason(q->port, "transmit checksums in software: the kernel refused metadata while running");
+	}
 	if (getsockopt(q->fd, SOL_XDP, XDP_STATISTICS, &st, &len) < 0)
 		return;
 	q->counters->xdp_rx_dropped = s->at_open.xdp_rx_dropped + st.rx_dropped;
@@ -188,6 +184,7 @@ static int register_umem(struct xsk *s, const struct rung *r, const struct xsk_p
 	reg.flags = 0;
 	reg.tx_metadata_len = 0;
 	s->x.tx_meta_bytes = 0;
+	s->x.tx_csum = false;
 	if (setsockopt(s->x.q.fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)) < 0)
 		return fault_errno(f, "register %u frames as UMEM", a->n_frames);
 	return 0;
@@ -195,6 +192,7 @@ static int register_umem(struct xsk *s, const struct rung *r, const struct xsk_p
 with_metadata:
 	s->no_metadata = NULL;
 	s->x.tx_meta_bytes = sizeof(struct sluice_tx_metadata);
+	s->x.tx_csum = true;
 	return 0;
 }
 
@@ -378,7 +376,8 @@ static int open_best(struct xsk *s, const struct xsk_params *params, struct rung
 		if (!err) {
 			*taken = *r;
 			if (wants_sg && !r->sg)
-				port_reason(port, "frames of more than %u bytes are dropped: no multi-buffer", frame_bytes);
+				port_reason(port, "frames of more than %u bytes are dropped: no multi-buffer",
+					    frame_bytes);
 			return 0;
 		}
 		/* Nothing that another mode would mend. */
@@ -387,28 +386,6 @@ static int open_best(struct xsk *s, const struct xsk_params *params, struct rung
 		port_reason(port, "not %s: %s", r->name, strerror(-err));
 	}
 	return err;
-}
-
-/* May senders on this machine leave partial checksums in what the device delivers? Never so for hardware. */
-static bool is_virtual(const char *device)
-{
-	static const char *const drivers[] = { "veth", "virtio_net", "tun", "netkit", "bridge", "dummy", "ifb", "macvlan",
-					       "ipvlan", "vif" };
-	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
-	struct ifreq ifr = { .ifr_data = (void *)&info };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool known;
-
-	if (fd < 0)
-		return false;
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", device);
-	known = ioctl(fd, SIOCETHTOOL, &ifr) == 0;
-	close(fd);
-	for (unsigned int i = 0; known && i < ARRAY_SIZE(drivers); i++) {
-		if (strcmp(info.driver, drivers[i]) == 0)
-			return true;
-	}
-	return false;
 }
 
 /* ---- Closing --------------------------------------------------------------------------------------------------- */
@@ -477,8 +454,8 @@ int xsk_open(struct port *port, const struct port_queue_params *queue, const str
 	p.tx_entries = p.tx_entries ? p.tx_entries : RING_ENTRIES;
 	p.fill_entries = p.fill_entries ? p.fill_entries : RING_ENTRIES;
 	if (p.headroom_bytes > queue->area->chunk_bytes / 4)
-		return fault_set(f, EINVAL, "port %s: headroom of %u bytes in frames of %u", port->name, p.headroom_bytes,
-				 queue->area->chunk_bytes);
+		return fault_set(f, EINVAL, "port %s: headroom of %u bytes in frames of %u", port->name,
+				 p.headroom_bytes, queue->area->chunk_bytes);
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return fault_set(f, ENOMEM, "port %s: out of memory", port->name);
@@ -501,16 +478,13 @@ int xsk_open(struct port *port, const struct port_queue_params *queue, const str
 		set_busy_poll(s, &p);
 	xskq_init(&s->x);
 
-	if (s->x.tx_meta_bytes)
+	if (s->x.tx_csum)
 		caps |= PORT_CAP_TX_PARTIAL;
 	if (s->x.tx_frames_max > 1)
 		caps |= PORT_CAP_TX_SG;
-	if (is_virtual(port->device)) {
-		caps |= PORT_CAP_RX_PARTIAL;
-		/* Only generic XDP leaves the TSO of a veth's peer on. */
-		if (p.generic && rung.sg)
-			caps |= PORT_CAP_RX_GSO;
-	}
+	/* Only generic XDP leaves the TSO of a veth's peer on. */
+	if (p.generic && rung.sg)
+		caps |= PORT_CAP_RX_GSO;
 	snprintf(mode, sizeof(mode), "%s %s", rung.zero_copy ? "zero-copy" : "copy", p.generic ? "generic" : "native");
 	err = port_enter(&s->x.q, caps, mode, f);
 	if (err)

@@ -38,6 +38,11 @@ struct xsk_params {
  * of whichever was bound first. Tries zero-copy before copy mode, and multi-buffer before single-buffer in each; why a
  * better way was not taken is in port->reasons. A queue that is just being released is waited for, one second.
  *
+ * The fill ring takes its length in frames at once, and the transmit ring up to its own: an area must hold those of all
+ * queues of its worker, and what the engine itself has in hand. Whether the device may deliver partial checksums
+ * (PORT_CAP_RX_PARTIAL) is for the caller to say, who knows its driver. When the kernel refuses metadata while running,
+ * update() takes PORT_CAP_TX_PARTIAL away.
+ *
  * Return: 0, or a negative errno with the reason in @f
  */
 int xsk_open(struct port *port, const struct port_queue_params *queue, const struct xsk_params *params,

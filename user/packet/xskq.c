@@ -39,6 +39,9 @@ void xskq_fill(struct xskq *x)
 {
 	struct area *a = x->q.area;
 	uint32_t want = x->fill_target - x->n_fill, done = 0;
+	struct pkt *frames = a->pkts;
+	uint8_t shift = x->chunk_shift;
+	uint16_t index = x->q.index;
 
 	/* The kernel may sit on frames that it never delivered: then n_fill can exceed what the ring shows. */
 	if ((int32_t)want < (int32_t)x->fill_batch)
@@ -50,18 +53,17 @@ void xskq_fill(struct xskq *x)
 		uint32_t at = x->fill.prod & x->fill.mask, run = min_u32(want - done, x->fill.size - at);
 		uint64_t *to = x->fill.addrs + at, *end = to + run;
 		const uint32_t *top = a->free + a->n_free - done;
-		uint16_t index = x->q.index;
 
 		while (to < end) {
 			uint32_t frame = *--top;
-			struct pkt *p = &a->pkts[frame];
+			struct pkt *p = &frames[frame];
 
 #ifdef SLUICE_DEBUG
 			assert(p->place == PLACE_FREE);
 #endif
 			p->place = PLACE_FILL;
 			p->queue = index;
-			*to++ = (uint64_t)frame << x->chunk_shift;
+			*to++ = (uint64_t)frame << shift;
 		}
 		x->fill.prod += run;
 		done += run;
@@ -116,7 +118,9 @@ static inline void reap_account(struct xskq *x, uint32_t home)
 uint32_t xskq_reap(struct xskq *x)
 {
 	struct area *a = x->q.area;
-	uint32_t n, left;
+	uint32_t n, left, n_frames = a->n_frames;
+	struct pkt *frames = a->pkts;
+	uint8_t shift = x->chunk_shift;
 
 	if (x->n_tx == 0)
 		return 0;
@@ -127,12 +131,14 @@ uint32_t xskq_reap(struct xskq *x)
 		uint32_t *top = a->free + a->n_free;
 
 		for (; from < end; from++) {
-			/* What comes back is what tx_put() has written: it is not checked again. */
-			uint32_t frame = (uint32_t)(*from >> x->chunk_shift);
-			struct pkt *p = &a->pkts[frame];
+			uint64_t frame = *from >> shift;
+			struct pkt *p = &frames[frame];
 
+			/* Void, or twice the same: the frame is not the kernel's to give. */
+			if (unlikely(frame >= n_frames || p->place != PLACE_TX))
+				continue;
 #ifdef SLUICE_DEBUG
-			assert(frame < a->n_frames && p->place == PLACE_TX && p->queue == x->q.index);
+			assert(p->queue == x->q.index);
 #endif
 			if (unlikely(p->flags & PKT_TX_HELD)) {
 				/* It pushes on the same stack. */
@@ -144,7 +150,7 @@ uint32_t xskq_reap(struct xskq *x)
 				continue;
 			}
 			p->place = PLACE_FREE;
-			top[home++] = frame;
+			top[home++] = (uint32_t)frame;
 		}
 		reap_account(x, home);
 		x->comp.cons += run;
@@ -328,8 +334,8 @@ static struct pkt *rx_buffer(struct xskq *x, const struct xdp_desc *d, const str
 }
 
 /* Plain packets from the ring's next entries, as long as they lie in one piece. Return: how many */
-static own_registers unsigned int rx_plain(struct xskq *x, struct pkt **pkts, uint32_t most, const struct rx_common *common,
-				       uint64_t *bytes)
+static own_registers unsigned int rx_plain(struct xskq *x, struct pkt **pkts, uint32_t most,
+					   const struct rx_common *common, uint64_t *bytes)
 {
 	struct area *a = x->q.area;
 	uint32_t at = x->rx.cons & x->rx.mask, run = min_u32(most, x->rx.size - at), n;
@@ -436,9 +442,26 @@ static void finish_checksum(struct area *a, struct pkt *p)
 	p->csum = PKT_CSUM_COMPLETE;
 }
 
+/*
+ * A kernel that refuses metadata completes the descriptor nevertheless (seen on 6.18: the half-made buffer is freed, and
+ * its destructor does that), and again when it is sent. The first completion would set the frame free too early.
+ */
+static void void_completion(struct xskq *x, uint64_t addr)
+{
+	uint32_t end = atomic_load_explicit(x->comp.producer, memory_order_acquire);
+
+	for (uint32_t i = x->comp.cons; i != end; i++) {
+		if (x->comp.addrs[i & x->comp.mask] >> x->chunk_shift == addr >> x->chunk_shift)
+			x->comp.addrs[i & x->comp.mask] = UINT64_MAX;
+	}
+}
+
 uint32_t xskq_finish_checksums(struct xskq *x)
 {
 	uint32_t at = atomic_load_explicit(x->tx.consumer, memory_order_acquire), done = 0;
+
+	if (at != x->tx.prod)
+		void_completion(x, x->tx.descs[at & x->tx.mask].addr);
 
 	for (; at != x->tx.prod; at++) {
 		struct xdp_desc *d = &x->tx.descs[at & x->tx.mask];
@@ -516,7 +539,7 @@ static bool tx_other(struct xskq *x, struct pkt *p, uint32_t max_bytes, uint32_t
 	if (*room < p->n_frames)
 		return false;
 	if (p->csum == PKT_CSUM_PARTIAL) {
-		if (x->tx_meta_bytes) {
+		if (atomic_load_explicit(&x->tx_csum, memory_order_relaxed)) {
 			tx_request_csum(x, p);
 			options = XDP_TX_METADATA;
 			x->q.counters->tx_partial_pkts++;
@@ -544,26 +567,31 @@ static bool tx_other(struct xskq *x, struct pkt *p, uint32_t max_bytes, uint32_t
  * Packets of one buffer, which are nearly all, as long as the ring lies in one piece.
  * Return: how many; the next one is of another kind, or there is no room
  */
-static own_registers uint32_t tx_plain(struct xskq *x, struct pkt **pkts, uint32_t count, uint32_t room, uint32_t max_bytes)
+static own_registers uint32_t tx_plain(struct xskq *x, struct pkt **pkts, uint32_t count, uint32_t room,
+				       uint32_t max_bytes)
 {
 	struct area *a = x->q.area;
 	uint32_t at = x->tx.prod & x->tx.mask, n = min_u32(min_u32(count, room), x->tx.size - at), partial = 0;
 	struct pkt **from = pkts, **end = pkts + n;
 	struct xdp_desc *d = x->tx.descs + at;
 	uint32_t limit = max_bytes - ETH_HLEN_BYTES, meta = x->tx_meta_bytes;
+	bool csum = atomic_load_explicit(&x->tx_csum, memory_order_relaxed);
 	uint16_t index = x->q.index;
+	uint8_t shift = x->chunk_shift;
 	uint64_t bytes = 0;
 
+	/* Locals, not fields: for all the compiler knows, a store to `place`, a byte, may change any field. */
 	for (; from < end; from++, d++) {
 		struct pkt *p = *from;
 		uint32_t off = p->off, kind = p->csum | (uint32_t)p->gso << 8;
 		uint64_t len_options = p->len;
 
-		if (unlikely(p->n_frames != 1 || p->refs || off < meta || (uint32_t)len_options - ETH_HLEN_BYTES > limit))
+		if (unlikely(p->n_frames != 1 || p->refs || off < meta ||
+			     (uint32_t)len_options - ETH_HLEN_BYTES > limit))
 			break;
 		bytes += len_options;
 		if (kind >= PKT_CSUM_PARTIAL) {
-			if (kind != PKT_CSUM_PARTIAL || !meta || !tx_csum_fits(p)) {
+			if (kind != PKT_CSUM_PARTIAL || !csum || !tx_csum_fits(p)) {
 				bytes -= len_options;
 				break;
 			}
@@ -574,7 +602,7 @@ static own_registers uint32_t tx_plain(struct xskq *x, struct pkt **pkts, uint32
 #ifdef SLUICE_DEBUG
 		assert(p->place == PLACE_ENGINE && p->area == a->id && off + p->len <= a->chunk_bytes);
 #endif
-		d->addr = ((uint64_t)p->frame << x->chunk_shift) + off;
+		d->addr = ((uint64_t)p->frame << shift) + off;
 		memcpy(&d->len, &len_options, sizeof(len_options));
 		p->place = PLACE_TX;
 		p->queue = index;

@@ -17,6 +17,7 @@
 #ifndef USER_PACKET_XSKQ_H
 #define USER_PACKET_XSKQ_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,7 +30,8 @@ struct xskq {
 	uint8_t chunk_shift;
 	bool rx_meta;			/* each received frame has a struct sluice_rx_meta below it */
 	bool rx_skip;			/* the rest of a packet that was dropped is still to come */
-	uint8_t tx_meta_bytes;		/* room below a descriptor that the kernel wants; 0: no metadata */
+	uint8_t tx_meta_bytes;		/* room below every descriptor that the kernel wants */
+	_Atomic bool tx_csum;		/* metadata may ask it to finish checksums; cleared when it has refused */
 	uint16_t tx_frames_max;		/* buffers of one packet; 1: no multi-buffer transmission */
 	uint32_t fill_batch;		/* refill when so many entries are free */
 	uint32_t fill_target;		/* frames to keep with the kernel */
@@ -57,8 +59,8 @@ void xskq_home(struct xskq *x);
 /**
  * xskq_finish_checksums() - Do in software what unread transmit descriptors ask of the kernel.
  *
- * For a kernel that refuses them: it would refuse the first one for ever. Only between two system calls in copy mode,
- * when the kernel does not read the ring. Return: how many packets
+ * For a kernel that has refused the first one: it would do so for ever. Only between two system calls in copy mode, when
+ * the kernel does not read the ring. Return: how many packets
  */
 uint32_t xskq_finish_checksums(struct xskq *x);
 

@@ -53,7 +53,8 @@ static const struct {
 	uint16_t segs;
 } reads[] = {
 #define H(f, t, size, start, offset)                                                                                   \
-	{ .flags = (f), .gso_type = (t), .gso_size = (size), .csum_start = (start), .csum_offset = (offset), .hdr_len = 7 }
+	{ .flags = (f), .gso_type = (t), .gso_size = (size), .csum_start = (start), .csum_offset = (offset),           \
+	  .hdr_len = 7 }
 	{ "plain", V4, 6, 100, 100, H(0, 0, 0, 0, 0), DROP_NONE, 0, 0 },
 	{ "partial TCP", V4, 6, 100, 100, H(CSUM, 0, 0, 20, 16), DROP_NONE, 0, 0 },
 	{ "partial, field at the very end", V4, 17, 28, 28, H(CSUM, 0, 0, 20, 6), DROP_NONE, 0, 0 },

@@ -330,6 +330,26 @@ START_TEST(checksum_verdicts)
 }
 END_TEST
 
+START_TEST(frames_of_padding_go_home)
+{
+	static struct bytes f;
+	struct pkt *p;
+
+	f.len = 0;
+	add_eth(&f, 0x0800);
+	add_ip4(&f, 17, 0, NULL, 0, 8 + 60);
+	add_udp(&f, 60);
+	add_fill(&f, 1000);
+	p = parsed_l2(&f, 80);
+	ck_assert_uint_eq(p->total_bytes, 14 + 20 + 68);
+	pkt_trim(area, p, p->total_bytes);
+	ck_assert_uint_eq(p->n_frames, 2);
+	ck_assert_uint_eq(area_leaks(area), 2);
+	ck_assert_uint_eq(area_next(area, p)->len, 22);
+	pkt_put(area, p);
+}
+END_TEST
+
 /* ---- Fragments ---------------------------------------------------------------------------------------------------- */
 
 /* Put fragments together again, naively. @f: what was there before */
@@ -572,6 +592,7 @@ int main(void)
 	tcase_add_test(tc, udp_checksum_zero_becomes_ffff);
 	tcase_add_test(tc, partial_checksum_outside_the_packet_is_refused);
 	tcase_add_test(tc, checksum_verdicts);
+	tcase_add_test(tc, frames_of_padding_go_home);
 	tcase_add_test(tc, fragments_carry_everything);
 	tcase_add_test(tc, fragments_copy_options_by_their_bit);
 	tcase_add_test(tc, fragments_of_partial_checksums_are_whole);

@@ -16,7 +16,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct iface lan = { .id = 1, .mac = { 2, 0, 0, 0, 0, 1 }, .up = true };
+static struct iface lan = { .id = 1, .mac = { 2, 0, 0, 0, 0, 1 }, .up = true };
 
 static const struct iface *get_iface(void *ctx, uint16_t id)
 {
@@ -88,6 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint64_t now = NS_PER_S;
 	struct neigh_table *t;
 
+	iface_set_l2(&lan);
 	must(neigh_create(&t, &params, NULL) == 0);
 	neigh_addr_add(t, 1, AF_INET, addr4, 24, false, now);
 	neigh_addr_add(t, 1, AF_INET6, addr6, 64, false, now);

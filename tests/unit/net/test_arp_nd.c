@@ -98,9 +98,9 @@ static const uint8_t ra[] = {
 	0x02, 0x00, 0x00, 0x00, 0x00, 0x01,
 };
 
-static const struct iface lan = { .mac = { 2, 0, 0, 0, 0, 1 }, .up = true };
-static const struct iface qinq = {
-	.mac = { 2, 0, 0, 0, 0, 1 }, .up = true, .n_vlans = 2, .vlan = { 5, 6 }, .tpid = { 0x88a8, 0x8100 },
+static struct iface lan = { .mac = { 2, 0, 0, 0, 0, 1 }, .up = true };
+static struct iface qinq = {
+	.mac = { 2, 0, 0, 0, 0, 1 }, .up = true, .n_vlans = 2, .vlan = { { 0x88a8, 5 }, { 0x8100, 6 } },
 };
 static const uint8_t host_mac[6] = { 2, 0, 0, 0, 0, 9 };
 static const uint8_t any[16], gw4[4] = { 10, 0, 0, 254 }, host4[4] = { 10, 0, 0, 9 };
@@ -108,6 +108,8 @@ static uint8_t gw6[16], host6[16];
 
 static void addresses(void)
 {
+	iface_set_l2(&lan);
+	iface_set_l2(&qinq);
 	inet_pton(AF_INET6, "2001:db8::254", gw6);
 	inet_pton(AF_INET6, "2001:db8::9:1234:5678", host6);
 }
@@ -220,8 +222,10 @@ START_TEST(nd_frames_are_scapys)
 	SAME(f, n, ns_unicast);
 	n = nd_build_ns(f, &lan, any, host6, NULL);
 	SAME(f, n, ns_dad);
-	n = nd_build_na(f, &lan, gw6, host6, host_mac, ND_ROUTER | ND_SOLICITED | ND_OVERRIDE);
+	lan.flags = IFACE_ROUTER;
+	n = nd_build_na(f, &lan, gw6, host6, host_mac, ND_SOLICITED | ND_OVERRIDE);
 	SAME(f, n, na_solicited);
+	lan.flags = 0;
 	n = nd_build_na(f, &lan, gw6, NULL, NULL, ND_OVERRIDE);
 	SAME(f, n, na_unsolicited);
 	n = nd_build_ns(f, &qinq, gw6, host6, NULL);

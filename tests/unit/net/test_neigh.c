@@ -95,6 +95,9 @@ static void setup(void)
 
 	inet_pton(AF_INET6, "2001:db8::254", gw6);
 	inet_pton(AF_INET6, "2001:db8::9", host6);
+	iface_set_l2(&ifaces[0]);
+	iface_set_l2(&ifaces[1]);
+	ifaces[0].flags = 0;
 	gone = false;
 	ifaces[0].up = true;
 	now = 1000 * S;
@@ -127,9 +130,19 @@ static void pass(uint64_t ns)
 	now = end;
 }
 
+/* An interface to send from as somebody else. */
+static struct iface station(const uint8_t *mac)
+{
+	struct iface i = { .up = true };
+
+	memcpy(i.mac, mac, 6);
+	iface_set_l2(&i);
+	return i;
+}
+
 static void arp_from(const uint8_t *mac, uint16_t op, const uint8_t *sender, const uint8_t *target)
 {
-	const struct iface from = { .mac = { mac[0], mac[1], mac[2], mac[3], mac[4], mac[5] } };
+	const struct iface from = station(mac);
 	struct arp_msg m = { .op = op };
 	uint8_t f[ARP_FRAME_BYTES_MAX];
 
@@ -142,7 +155,7 @@ static void arp_from(const uint8_t *mac, uint16_t op, const uint8_t *sender, con
 
 static void na_from(const uint8_t *mac, const uint8_t *target, uint8_t flags)
 {
-	const struct iface from = { .mac = { mac[0], mac[1], mac[2], mac[3], mac[4], mac[5] } };
+	const struct iface from = station(mac);
 	uint8_t f[ND_FRAME_BYTES_MAX];
 	uint32_t n;
 
@@ -152,7 +165,7 @@ static void na_from(const uint8_t *mac, const uint8_t *target, uint8_t flags)
 
 static void ns_from(const uint8_t *mac, const uint8_t *src, const uint8_t *target)
 {
-	const struct iface from = { .mac = { mac[0], mac[1], mac[2], mac[3], mac[4], mac[5] } };
+	const struct iface from = station(mac);
 	uint8_t f[ND_FRAME_BYTES_MAX];
 	uint32_t n;
 
@@ -267,6 +280,9 @@ START_TEST(resolution_needs_an_address_and_an_interface)
 	ck_assert_int_eq(neigh_resolve(t, WAN, AF_INET, host4, now), -EADDRNOTAVAIL);
 	ck_assert_int_eq(neigh_resolve(t, 9, AF_INET, host4, now), -ENODEV);
 	ifaces[0].up = false;
+	ck_assert_int_eq(neigh_resolve(t, LAN, AF_INET, host4, now), -ENODEV);
+	ifaces[0].up = true;
+	ifaces[0].flags = IFACE_NO_L2;
 	ck_assert_int_eq(neigh_resolve(t, LAN, AF_INET, host4, now), -ENODEV);
 	ck_assert_uint_eq(neigh_count(t, NEIGH_NONE), 0);
 	ck_assert_uint_eq(seen.frames, 0);

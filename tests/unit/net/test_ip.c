@@ -523,7 +523,7 @@ START_TEST(header_is_pushed_and_popped)
 	static struct bytes f, got;
 
 	iface_set_l2(&out);
-	ck_assert_uint_eq(out.l2_bytes, 14 + 4 * _i);
+	ck_assert_int_eq((int)out.l2_bytes, 14 + 4 * _i);
 	for (unsigned int from = 0; from < 3; from++) {		/* no header, a plain one, a tagged one */
 		struct pkt *p;
 		uint32_t l2;

@@ -68,6 +68,8 @@ static void input_run(struct worker *w, struct batch *in, struct edges *out)
 			edge_drop(out, p, why);
 			continue;
 		}
+		if (unlikely(p->next != PKT_NONE))
+			pkt_trim(w->area, p, p->total_bytes);	/* frames of nothing but padding */
 		p->iface_in = tables_iface_of(t, p);
 		if (unlikely(p->iface_in == IFACE_NONE)) {
 			edge_drop(out, p, DROP_vlan_unknown);

@@ -69,17 +69,30 @@ enum drop ipv4_fragment_begin(struct ipv4_fragmenter *f, const struct area *a, s
 	return DROP_NONE;
 }
 
-/* What the parser would say of a fragment. */
-static void describe(struct pkt *p, uint32_t hlen, bool later)
+/*
+ * What the parser would say of a fragment. @frag: the header's field. The transport header is there if the whole had
+ * it, and this is the first fragment, and its MTU was not so small that the header itself is cut.
+ */
+static void describe(struct pkt *p, const struct pkt *whole, uint32_t hlen, uint32_t bytes, uint32_t frag)
 {
+	uint32_t l4_hlen = (uint32_t)(whole->payload - whole->l4);
+
+	p->len = (uint16_t)(hlen + bytes);
+	p->total_bytes = p->len;
 	p->l3 = p->off;
 	p->l4 = (uint16_t)(p->off + hlen);
+	p->payload = (uint16_t)(p->l4 + l4_hlen);
 	p->n_vlans = 0;
-	p->flags &= (uint16_t)~(PKT_L2 | PKT_L2_GROUP | PKT_IP_OPTIONS);
-	p->flags |= PKT_FRAG | (hlen > IP4_HLEN_MIN ? PKT_IP_OPTIONS : 0);
-	p->payload = p->l4;
-	if (later) {
-		p->flags = (uint16_t)((p->flags & ~PKT_L4) | PKT_FRAG_LATER);
+	p->flags &= (uint16_t)~(PKT_L2 | PKT_L2_GROUP | PKT_IP_OPTIONS | PKT_FRAG | PKT_FRAG_LATER);
+	if (hlen > IP4_HLEN_MIN)
+		p->flags |= PKT_IP_OPTIONS;
+	if (frag & (IP4_FRAG_MF | IP4_FRAG_OFFSET))
+		p->flags |= PKT_FRAG;
+	if (frag & IP4_FRAG_OFFSET)
+		p->flags |= PKT_FRAG_LATER;
+	if ((frag & IP4_FRAG_OFFSET) || l4_hlen > bytes) {
+		p->flags &= (uint16_t)~PKT_L4;
+		p->payload = p->l4;
 		p->tcp_flags = 0;
 		p->sport = 0;
 		p->dport = 0;
@@ -106,18 +119,10 @@ struct pkt *ipv4_fragment_next(struct ipv4_fragmenter *f, struct area *a)
 	last = hlen + bytes <= f->room_bytes;
 	if (!last)
 		bytes = (f->room_bytes - hlen) & ~7u;
-	p->len = (uint16_t)(hlen + bytes);
-	p->total_bytes = p->len;
-	describe(p, hlen, !first || f->offset_bytes > 0);
-	if (p->flags & PKT_L4) {
-		uint32_t l4_hlen = (uint32_t)(whole->payload - whole->l4);
-
-		/* A very small MTU may cut the transport header itself. */
-		if (l4_hlen <= bytes)
-			p->payload = (uint16_t)(p->l4 + l4_hlen);
-		else
-			p->flags &= (uint16_t)~PKT_L4;
-	}
+	frag = (f->offset_bytes + f->at) / 8;
+	if (!last || f->more)
+		frag |= IP4_FRAG_MF;
+	describe(p, whole, hlen, bytes, frag);
 
 	ip = pkt_l3(p);
 	memcpy(ip, from, first ? hlen : IP4_HLEN_MIN);
@@ -125,9 +130,6 @@ struct pkt *ipv4_fragment_next(struct ipv4_fragmenter *f, struct area *a)
 		memcpy(ip + IP4_HLEN_MIN, f->later_options, hlen - IP4_HLEN_MIN);
 	ip[0] = (uint8_t)(0x40 | hlen / 4);
 	put_be16(ip + IP4_TOTAL, (uint16_t)(hlen + bytes));
-	frag = (f->offset_bytes + f->at) / 8;
-	if (!last || f->more)
-		frag |= IP4_FRAG_MF;
 	put_be16(ip + IP4_FRAG, (uint16_t)frag);
 	ipv4_set_csum(ip);
 	pkt_copy_out(a, whole, (uint32_t)(whole->l3 - whole->off) + ipv4_hlen(from) + f->at, ip + hlen, bytes);

@@ -42,6 +42,13 @@ struct entry *table_find(const struct neigh_table *t, uint16_t iface, uint8_t fa
 	return slot == SLOT_NONE ? NULL : &t->entries[slot];
 }
 
+const struct iface *table_iface(const struct neigh_table *t, uint16_t id)
+{
+	const struct iface *iface = t->ops->iface(t->ctx, id);
+
+	return iface && iface->up && !(iface->flags & IFACE_NO_L2) ? iface : NULL;
+}
+
 /* ---- Deadlines: a binary heap ------------------------------------------------------------------------------------- */
 
 static uint64_t heap_deadline(const struct neigh_table *t, uint32_t at)
@@ -220,12 +227,12 @@ void entry_update(struct neigh_table *t, struct entry *e, enum neigh_state state
 /* Ask: everybody, or in PROBE only itself. Return: 0 or why not */
 static int solicit(struct neigh_table *t, struct entry *e)
 {
-	const struct iface *out = t->ops->iface(t->ctx, e->n.iface);
+	const struct iface *out = table_iface(t, e->n.iface);
 	const uint8_t *src, *mac = e->n.state == NEIGH_PROBE ? e->n.mac : NULL;
 	uint8_t frame[ND_FRAME_BYTES_MAX];
 	uint32_t bytes;
 
-	if (!out || !out->up)
+	if (!out)
 		return -ENODEV;
 	src = own_addr_source(t, e->n.iface, e->n.family, e->n.addr);
 	if (!src)
@@ -411,7 +418,6 @@ int neigh_create(struct neigh_table **out, const struct neigh_params *params, st
 	t->ctx = params->ctx;
 	t->key = (struct siphash_key){ params->seed[0], params->seed[1] };
 	t->random = (params->seed[0] ^ params->seed[1]) | 1;	/* 0 would stay 0 */
-	t->na_flags = params->router ? ND_ROUTER | ND_OVERRIDE : ND_OVERRIDE;
 	t->max_entries = n;
 	t->bucket_mask = n_buckets - 1;
 	t->entries = calloc(n, sizeof(*t->entries));

@@ -88,7 +88,6 @@ struct neigh_params {
 	const struct neigh_ops *ops;
 	void *ctx;
 	uint64_t seed[2];		/* random: keys the hash and the timers' jitter */
-	bool router;			/* say in advertisements that we forward */
 };
 
 struct neigh_table;

@@ -70,26 +70,26 @@ static void tell(struct neigh_table *t, const struct own_addr *own, const uint8_
 
 static void announce(struct neigh_table *t, const struct own_addr *own)
 {
-	const struct iface *out = t->ops->iface(t->ctx, own->iface);
+	const struct iface *out = table_iface(t, own->iface);
 	uint8_t frame[ND_FRAME_BYTES_MAX];
 	uint32_t bytes;
 
-	if (!out || !out->up)
+	if (!out)
 		return;
 	if (own->family == AF_INET)
 		bytes = arp_build_announcement(frame, out, own->addr);
 	else
-		bytes = nd_build_na(frame, out, own->addr, NULL, NULL, t->na_flags);
+		bytes = nd_build_na(frame, out, own->addr, NULL, NULL, ND_OVERRIDE);
 	t->ops->send(t->ctx, out, frame, bytes);
 }
 
 static void probe(struct neigh_table *t, const struct own_addr *own)
 {
-	const struct iface *out = t->ops->iface(t->ctx, own->iface);
+	const struct iface *out = table_iface(t, own->iface);
 	uint8_t frame[ND_FRAME_BYTES_MAX];
 	uint32_t bytes;
 
-	if (!out || !out->up)
+	if (!out)
 		return;
 	if (own->family == AF_INET)
 		bytes = arp_build_request(frame, out, any_addr, own->addr);

@@ -38,7 +38,7 @@ static void answer_arp(struct neigh_table *t, const struct iface *iface, const s
 
 enum drop neigh_input_arp(struct neigh_table *t, uint16_t id, const uint8_t *arp, uint32_t bytes, uint64_t now_ns)
 {
-	const struct iface *iface = t->ops->iface(t->ctx, id);
+	const struct iface *iface = table_iface(t, id);
 	struct own_addr *own;
 	struct arp_msg m;
 	struct entry *e;
@@ -83,10 +83,10 @@ static void answer_ns(struct neigh_table *t, const struct iface *iface, const st
 		return;
 	/* 7.2.4: who checks for duplicates has no address yet, so everybody is told. */
 	if (ipv6_is_unspecified(m->src))
-		n = nd_build_na(frame, iface, own->addr, NULL, NULL, t->na_flags);
+		n = nd_build_na(frame, iface, own->addr, NULL, NULL, ND_OVERRIDE);
 	else
 		n = nd_build_na(frame, iface, own->addr, m->src, m->has_mac ? m->mac : src_mac,
-				ND_SOLICITED | t->na_flags);
+				ND_SOLICITED | ND_OVERRIDE);
 	t->ops->send(t->ctx, iface, frame, n);
 }
 
@@ -150,7 +150,7 @@ static void input_na(struct neigh_table *t, const struct iface *iface, const str
 enum drop neigh_input_nd(struct neigh_table *t, uint16_t id, const uint8_t *ip, uint32_t bytes,
 			 const uint8_t *src_mac, uint64_t now_ns)
 {
-	const struct iface *iface = t->ops->iface(t->ctx, id);
+	const struct iface *iface = table_iface(t, id);
 	struct nd_msg m;
 	struct entry *e;
 	enum drop why = nd_parse(ip, bytes, &m);

@@ -56,7 +56,6 @@ struct neigh_table {
 	void *ctx;
 	struct siphash_key key;
 	uint64_t random;
-	uint8_t na_flags;		/* of every advertisement */
 	struct entry *entries;
 	uint32_t max_entries;
 	uint32_t free;			/* list of free slots */
@@ -85,6 +84,9 @@ struct entry *table_find(const struct neigh_table *t, uint16_t iface, uint8_t fa
 void entry_update(struct neigh_table *t, struct entry *e, enum neigh_state state, const uint8_t *mac, uint64_t now_ns);
 
 void entry_forget(struct neigh_table *t, struct entry *e);
+
+/* The interface, if it can send frames. */
+const struct iface *table_iface(const struct neigh_table *t, uint16_t id);
 
 /* May one more answer be sent now? */
 bool table_may_reply(struct neigh_table *t, uint64_t now_ns);

@@ -267,7 +267,7 @@ void pkt_trim(struct area *a, struct pkt *p, uint32_t total)
 	struct pkt *at = p, *gone;
 	uint32_t left = total;
 
-	if (total >= p->total_bytes)
+	if (total > p->total_bytes)
 		return;
 	p->total_bytes = total;
 	p->n_frames = 1;

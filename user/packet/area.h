@@ -170,7 +170,7 @@ void pkt_unhold(struct area *a, struct pkt *p);
  */
 uint32_t pkt_copy_out(const struct area *a, const struct pkt *p, uint32_t from, void *to, uint32_t n);
 
-/** pkt_trim() - Cut a packet to its first @total bytes; frames that hold nothing any more go home. */
+/** pkt_trim() - Cut a packet to its first @total bytes; frames behind that, which may be empty already, go home. */
 void pkt_trim(struct area *a, struct pkt *p, uint32_t total);
 
 #endif

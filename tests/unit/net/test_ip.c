@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/net/area_fixture.h"
+#include "user/net/eth.h"
 #include "user/net/ipv4.h"
 #include "user/net/ipv6.h"
 #include "user/net/pkt_csum.h"
@@ -330,6 +331,26 @@ START_TEST(checksum_verdicts)
 }
 END_TEST
 
+START_TEST(frames_of_padding_go_home)
+{
+	static struct bytes f;
+	struct pkt *p;
+
+	f.len = 0;
+	add_eth(&f, 0x0800);
+	add_ip4(&f, 17, 0, NULL, 0, 8 + 60);
+	add_udp(&f, 60);
+	add_fill(&f, 1000);
+	p = parsed_l2(&f, 80);
+	ck_assert_uint_eq(p->total_bytes, 14 + 20 + 68);
+	pkt_trim(area, p, p->total_bytes);
+	ck_assert_uint_eq(p->n_frames, 2);
+	ck_assert_uint_eq(area_leaks(area), 2);
+	ck_assert_uint_eq(area_next(area, p)->len, 22);
+	pkt_put(area, p);
+}
+END_TEST
+
 /* ---- Fragments ---------------------------------------------------------------------------------------------------- */
 
 /* Put fragments together again, naively. @f: what was there before */
@@ -491,6 +512,54 @@ START_TEST(fragmenting_waits_for_frames)
 }
 END_TEST
 
+/* ---- Link-layer headers ------------------------------------------------------------------------------------------- */
+
+START_TEST(header_is_pushed_and_popped)
+{
+	static const uint8_t dst[6] = { 2, 0, 0, 0, 0, 9 }, group[6] = { 0x33, 0x33, 0, 0, 0, 1 };
+	struct iface out = {
+		.mac = { 2, 0, 0, 0, 0, 1 }, .n_vlans = (uint8_t)_i, .vlan = { { 0x88a8, 5 }, { 0x8100, 6 } },
+	};
+	static struct bytes f, got;
+
+	iface_set_l2(&out);
+	ck_assert_int_eq((int)out.l2_bytes, 14 + 4 * _i);
+	for (unsigned int from = 0; from < 3; from++) {		/* no header, a plain one, a tagged one */
+		struct pkt *p;
+		uint32_t l2;
+
+		f.len = 0;
+		if (from == 1)
+			add_eth(&f, 0x86dd);
+		if (from == 2) {
+			add_eth(&f, 0x8100);
+			add_vlan(&f, 7, 0x86dd);
+		}
+		l2 = f.len;
+		add_ip6(&f, 17, 8 + 100);
+		add_udp(&f, 100);
+		p = from ? parsed_l2(&f, 120) : parsed_l3(&f, 120);
+		eth_push(p, &out, dst);
+		metadata_is_right(p);
+		flatten(p, &got);
+		ck_assert_mem_eq(got.b, dst, 6);
+		ck_assert_mem_eq(got.b + 6, out.mac, 6);
+		ck_assert_mem_eq(got.b + out.l2_bytes, f.b + l2, f.len - l2);
+		if (_i == 2)
+			ck_assert_mem_eq(got.b + 12, "\x88\xa8\x00\x05\x81\x00\x00\x06\x86\xdd", 10);
+		if (_i > 0)
+			ck_assert_uint_eq(p->vlan[0], 5);
+		eth_push(p, &out, group);
+		metadata_is_right(p);
+		eth_pop(p);
+		metadata_is_right(p);
+		flatten(p, &got);
+		ck_assert_mem_eq(got.b, f.b + l2, f.len - l2);
+		pkt_put(area, p);
+	}
+}
+END_TEST
+
 /* ---- MSS ---------------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -572,11 +641,13 @@ int main(void)
 	tcase_add_test(tc, udp_checksum_zero_becomes_ffff);
 	tcase_add_test(tc, partial_checksum_outside_the_packet_is_refused);
 	tcase_add_test(tc, checksum_verdicts);
+	tcase_add_test(tc, frames_of_padding_go_home);
 	tcase_add_test(tc, fragments_carry_everything);
 	tcase_add_test(tc, fragments_copy_options_by_their_bit);
 	tcase_add_test(tc, fragments_of_partial_checksums_are_whole);
 	tcase_add_test(tc, fragmenting_is_refused);
 	tcase_add_test(tc, fragmenting_waits_for_frames);
+	tcase_add_loop_test(tc, header_is_pushed_and_popped, 0, 3);
 	tcase_add_loop_test(tc, mss_is_clamped, 0, ARRAY_SIZE(mss));
 	tcase_add_test(tc, mss_of_mtu);
 	suite_add_tcase(s, tc);

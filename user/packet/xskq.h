@@ -59,8 +59,8 @@ void xskq_home(struct xskq *x);
 /**
  * xskq_finish_checksums() - Do in software what unread transmit descriptors ask of the kernel.
  *
- * For a kernel that has refused the first one: it would do so for ever. Only between two system calls in copy mode, when
- * the kernel does not read the ring. Return: how many packets
+ * For a kernel that has refused the first one: it would do so for ever. Only between two system calls in copy mode,
+ * when the kernel does not read the ring. Return: how many packets
  */
 uint32_t xskq_finish_checksums(struct xskq *x);
 

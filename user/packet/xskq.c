@@ -443,7 +443,7 @@ static void finish_checksum(struct area *a, struct pkt *p)
 }
 
 /*
- * A kernel that refuses metadata completes the descriptor all the same (seen on 6.18: the half-made buffer is freed, and
+ * A kernel that refuses metadata completes the descriptor all the same (seen on 6.18: the half-made buffer is freed and
  * its destructor does that), and again when it is sent. The first completion would set the frame free too early.
  */
 static void void_completion(struct xskq *x, uint64_t addr)

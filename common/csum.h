@@ -78,7 +78,7 @@ static inline uint32_t csum_ipv4_header(const void *hdr, unsigned int words)
 	const uint8_t *p = hdr;
 	uint64_t sum = (uint64_t)u32_at(p) + u32_at(p + 4) + u32_at(p + 8) + u32_at(p + 12) + u32_at(p + 16);
 
-	for (unsigned int i = 5; i < words; i++)
+	for (size_t i = 5; i < words; i++)
 		sum += u32_at(p + i * 4);
 	sum = (sum & 0xffffffff) + (sum >> 32);
 	sum += sum >> 32;

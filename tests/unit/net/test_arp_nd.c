@@ -297,6 +297,7 @@ static const struct {
 	{ "option length 0", OF(ns_multicast), 65, 0, false },
 	{ "option length 2", OF(ns_multicast), 65, 2, false },
 	{ "option length 255", OF(ns_multicast), 65, 255, false },
+	{ "length 0 of an option that nobody reads", OF(ra), 65, 0, false },
 	{ "link-layer address a group", OF(ns_multicast), 66, 3, false },
 	{ "DAD to unicast", OF(ns_dad), 24, 0x20, false },
 	{ "DAD to another group", OF(ns_dad), 36, 0xfe, false },

@@ -24,7 +24,7 @@ static struct iface ifaces[2] = {
 static bool gone;			/* the LAN interface */
 
 static struct {
-	unsigned int frames, changes, addresses;
+	unsigned int frames, changes, duplicates;
 	uint16_t out;
 	uint8_t frame[128];
 	uint32_t bytes;
@@ -74,7 +74,7 @@ static void on_address(void *ctx, uint16_t iface, uint8_t family, const uint8_t 
 	(void)iface;
 	(void)family;
 	(void)addr;
-	seen.addresses++;
+	seen.duplicates += state == NEIGH_ADDR_DUPLICATED;
 	seen.addr_state = state;
 	seen.addr_has_mac = mac;
 }
@@ -760,6 +760,7 @@ START_TEST(own_frames_that_come_back_are_no_duplicate)
 	arp_from(ifaces[0].mac, ARP_REQUEST, zero, new4);
 	ns_from(ifaces[0].mac, zero, new6);
 	pass(10 * S);
+	ck_assert_uint_eq(seen.duplicates, 0);
 	ck_assert_int_eq(seen.addr_state, NEIGH_ADDR_PREFERRED);
 }
 END_TEST

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Superpackets, compared with the twin. Bytes 0 and 1: gso type and flags, 2 and 3: gso_size, 4: size of frames; then the
- * packet, to which some payload is added.
+ * Superpackets, compared with the twin. Bytes 0 and 1: gso type and flags, 2 and 3: gso_size, 4: size of frames; then
+ * the packet.
  */
 #include "tests/fuzz/fuzz_area.h"
 #include "tests/unit/offload/segment_twin.h"

@@ -8,7 +8,8 @@ bool iface_has_addr(const struct iface *iface, uint8_t family, const uint8_t *ad
 	for (unsigned int i = 0; i < iface->n_addrs; i++) {
 		const struct iface_addr *a = &iface->addrs[i];
 
-		if (a->family == family && a->state == IFACE_ADDR_PREFERRED && memcmp(a->addr, addr, iface_addr_bytes(family)) == 0)
+		if (a->family == family && a->state == IFACE_ADDR_PREFERRED &&
+		    memcmp(a->addr, addr, iface_addr_bytes(family)) == 0)
 			return true;
 	}
 	return false;

@@ -3,8 +3,8 @@
  * IPv4: what a router does to a header.
  *
  * Options (RFC 1812 5.3.13): packets with a source route and malformed options are dropped by the parser, as RFC 7126
- * advises. Record route and timestamp pass unchanged, which RFC 1812 allows as a choice; all others pass unchanged, too,
- * as it demands of options that are not understood. Fragmentation copies them by their copy bit.
+ * advises. Record route and timestamp pass unchanged, which RFC 1812 allows as a choice; so do all others, as it
+ * demands of options that are not understood. Fragmentation copies them by their copy bit.
  */
 #ifndef USER_NET_IPV4_H
 #define USER_NET_IPV4_H

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-/* ---- Random, hash ------------------------------------------------------------------------------------------------- */
+/* ---- Random, hash ------------------------------------------------------------------------------------------------ */
 
 /* xorshift64* */
 uint64_t table_random(struct neigh_table *t, uint64_t n)
@@ -49,7 +49,7 @@ const struct iface *table_iface(const struct neigh_table *t, uint16_t id)
 	return iface && iface->up && !(iface->flags & IFACE_NO_L2) ? iface : NULL;
 }
 
-/* ---- Deadlines: a binary heap ------------------------------------------------------------------------------------- */
+/* ---- Deadlines: a binary heap ------------------------------------------------------------------------------------ */
 
 static uint64_t heap_deadline(const struct neigh_table *t, uint32_t at)
 {
@@ -101,7 +101,7 @@ static void set_deadline(struct neigh_table *t, struct entry *e, uint64_t deadli
 	heap_settle(t, e->heap_at);
 }
 
-/* ---- Lists of states ---------------------------------------------------------------------------------------------- */
+/* ---- Lists of states --------------------------------------------------------------------------------------------- */
 
 static void list_add(struct neigh_table *t, struct entry *e)
 {
@@ -132,7 +132,7 @@ static void list_remove(struct neigh_table *t, const struct entry *e)
 	l->n--;
 }
 
-/* ---- Entries ------------------------------------------------------------------------------------------------------ */
+/* ---- Entries ----------------------------------------------------------------------------------------------------- */
 
 static struct entry *entry_new(struct neigh_table *t, uint16_t iface, uint8_t family, const uint8_t *addr,
 			       uint64_t now_ns)
@@ -346,7 +346,7 @@ void neigh_flush(struct neigh_table *t, uint16_t iface, uint64_t now_ns)
 	}
 }
 
-/* ---- Time --------------------------------------------------------------------------------------------------------- */
+/* ---- Time -------------------------------------------------------------------------------------------------------- */
 
 static void entry_due(struct neigh_table *t, struct entry *e, uint64_t now_ns)
 {
@@ -402,7 +402,7 @@ bool table_may_reply(struct neigh_table *t, uint64_t now_ns)
 	return ratelimit_try_take(&t->replies, 1, now_ns);
 }
 
-/* ---- The table ---------------------------------------------------------------------------------------------------- */
+/* ---- The table --------------------------------------------------------------------------------------------------- */
 
 int neigh_create(struct neigh_table **out, const struct neigh_params *params, struct fault *f)
 {

@@ -3,9 +3,9 @@
  * Neighbours of the engine's own addresses: who has which MAC address, and the defence of what is ours.
  *
  * Theory of operation. One table for all interfaces, for IPv4 (ARP) and IPv6 (ND) alike, with the states of RFC 4861
- * 7.3.2. It lives in the control thread, keeps no clock and sends nothing itself: events go in with the time, frames and
- * changes come out through callbacks, and whoever drives it calls neigh_tick() at neigh_deadline(). Callbacks must not
- * call back into the table.
+ * 7.3.2. It lives in the control thread, keeps no clock and sends nothing itself: events go in with the time, frames
+ * and changes come out through callbacks, and whoever drives it calls neigh_tick() at neigh_deadline(). Callbacks must
+ * not call back into the table.
  *
  * An entry is only ever created by neigh_resolve(): what others send can change entries, never add one. So neither
  * gratuitous ARP nor a flood of solicitations fills the table. It is bounded, and full means: first the entries that
@@ -16,8 +16,8 @@
  * DELAY (5 s) to PROBE (3 unicast requests, 1 s apart) and back to REACHABLE, or is forgotten. Unresolved: INCOMPLETE
  * (3 requests, 1 s apart), then FAILED for one second, in which nobody asks again (RFC 1122 2.3.2.1).
  *
- * Addresses of ours are checked before use, IPv6 by RFC 4862 5.4, IPv4 by RFC 5227 (which takes 3 to 8 s; it may be left
- * out), announced, answered for, and defended: IPv4 by RFC 5227 2.4 (c), one announcement in 10 s.
+ * Addresses of ours are checked before use, IPv6 by RFC 4862 5.4, IPv4 by RFC 5227 (which takes 4 to 7 s; it may be
+ * left out), announced, answered for, and defended: IPv4 by RFC 5227 2.4 (c), one announcement in 10 s.
  */
 #ifndef USER_NET_NEIGH_H
 #define USER_NET_NEIGH_H
@@ -97,7 +97,7 @@ int neigh_create(struct neigh_table **out, const struct neigh_params *params, st
 
 void neigh_destroy(struct neigh_table *t);
 
-/* ---- Neighbours --------------------------------------------------------------------------------------------------- */
+/* ---- Neighbours -------------------------------------------------------------------------------------------------- */
 
 /**
  * neigh_resolve() - Somebody wants to send to @addr: make sure that the answer is there or on its way.
@@ -130,7 +130,7 @@ uint32_t neigh_count(const struct neigh_table *t, enum neigh_state state);
 /** neigh_flush() - Forget all neighbours of an interface: it went down, or its MAC address changed. */
 void neigh_flush(struct neigh_table *t, uint16_t iface, uint64_t now_ns);
 
-/* ---- What comes in ------------------------------------------------------------------------------------------------ */
+/* ---- What comes in ----------------------------------------------------------------------------------------------- */
 
 /**
  * neigh_input_arp() - An ARP packet came in.
@@ -149,7 +149,7 @@ enum drop neigh_input_arp(struct neigh_table *t, uint16_t iface, const uint8_t *
 enum drop neigh_input_nd(struct neigh_table *t, uint16_t iface, const uint8_t *ip, uint32_t bytes,
 			 const uint8_t *src_mac, uint64_t now_ns);
 
-/* ---- Time --------------------------------------------------------------------------------------------------------- */
+/* ---- Time -------------------------------------------------------------------------------------------------------- */
 
 /** neigh_deadline() - When neigh_tick() has something to do; UINT64_MAX: never */
 uint64_t neigh_deadline(const struct neigh_table *t);
@@ -157,7 +157,7 @@ uint64_t neigh_deadline(const struct neigh_table *t);
 /** neigh_tick() - Do all that is due. Return: the next deadline */
 uint64_t neigh_tick(struct neigh_table *t, uint64_t now_ns);
 
-/* ---- Addresses of ours -------------------------------------------------------------------------------------------- */
+/* ---- Addresses of ours ------------------------------------------------------------------------------------------- */
 
 /**
  * neigh_addr_add() - Take an engine-only address into use.

@@ -2,9 +2,9 @@
 /*
  * Addresses of ours: checked for duplicates, announced, defended.
  *
- * IPv4, RFC 5227: wait up to 1 s, 3 probes 1 to 2 s apart, wait 2 s, then 2 announcements 2 s apart; any ARP packet from
- * the address, or a foreign probe for it, ends that. IPv6, RFC 4862 5.4: wait up to 1 s, 1 solicitation from ::, wait
- * 1 s, then one unsolicited advertisement, so that neighbours with an old entry learn the new place at once.
+ * IPv4, RFC 5227: wait up to 1 s, 3 probes 1 to 2 s apart, wait 2 s, then 2 announcements 2 s apart; any ARP packet
+ * from the address, or a foreign probe for it, ends that. IPv6, RFC 4862 5.4: wait up to 1 s, 1 solicitation from ::,
+ * wait 1 s, then one unsolicited advertisement, so that neighbours with an old entry learn the new place at once.
  */
 #include "user/net/arp.h"
 #include "user/net/ipv6.h"

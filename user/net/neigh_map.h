@@ -36,7 +36,7 @@ struct neigh_map {
 	struct neigh_entry slots[];
 };
 
-/** neigh_map_create() - An empty map with room for @n neighbours. Return: NULL without memory, or above NEIGH_MAP_MAX */
+/** neigh_map_create() - An empty map for @n neighbours. Return: NULL without memory, or above NEIGH_MAP_MAX */
 struct neigh_map *neigh_map_create(uint32_t n, struct fault *f);
 void neigh_map_destroy(struct neigh_map *m);
 

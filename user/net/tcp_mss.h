@@ -5,7 +5,7 @@
 
 #include "user/packet/pkt.h"
 
-/** tcp_mss_of_mtu() - The largest MSS for an MTU: less the headers without options (RFC 6691). Return: 0 if none fits */
+/** tcp_mss_of_mtu() - The largest MSS for an MTU: less the headers, no options (RFC 6691). Return: 0 if none fits */
 uint16_t tcp_mss_of_mtu(uint8_t family, uint32_t mtu_bytes);
 
 /**

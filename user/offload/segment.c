@@ -159,11 +159,12 @@ static void stamp_l4(const struct segmenter *s, struct pkt *p)
 
 struct pkt *segment_next(struct segmenter *s, struct area *a)
 {
-	uint32_t bytes = min_u32(s->left_bytes, s->super ? s->super->gso_size : 0);
 	struct pkt *p;
+	uint32_t bytes;
 
 	if (s->done)
 		return NULL;
+	bytes = min_u32(s->left_bytes, s->super->gso_size);
 	p = area_alloc(a);
 	if (!p)
 		return NULL;

@@ -26,7 +26,8 @@
 
 /* What a parse says about a packet; the rest of its flags is the port's or the engine's. */
 #define PARSE_FLAGS \
-	((uint32_t)(PKT_L2 | PKT_FRAG | PKT_FRAG_LATER | PKT_L4 | PKT_IP_OPTIONS | PKT_L2_GROUP | PKT_FLOW_HASH | PKT_DF))
+	((uint32_t)(PKT_L2 | PKT_FRAG | PKT_FRAG_LATER | PKT_L4 | PKT_IP_OPTIONS | PKT_L2_GROUP | PKT_FLOW_HASH | \
+		    PKT_DF))
 
 /* A header of @need bytes is not in the first frame. Is it in the packet at all? */
 static slow_path enum drop cut_off(uint32_t bytes, uint32_t need, enum drop why)
@@ -328,7 +329,7 @@ static enum drop parse_ip6(struct pkt *p, uint32_t l3, uint32_t flags)
 	p->l3 = (uint16_t)l3;
 	flags |= PKT_DF;
 	c = (struct ip6_chain){ .at = l3 + IP6_HLEN, .bytes = total - IP6_HLEN, .flags = flags, .next = ip[IP6_NEXT] };
-	if (unlikely(c.next != IPPROTO_TCP && c.next != IPPROTO_UDP && c.next != IPPROTO_ICMPV6 && is_ext_hdr(c.next))) {
+	if (unlikely(is_ext_hdr(c.next))) {
 		enum drop why = walk_ext_hdrs(p->buf, end, &c);
 
 		if (why != DROP_NONE)

@@ -8,7 +8,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-/* ---- Built with scapy --------------------------------------------------------------------------------------------- */
+/* ---- Built with scapy -------------------------------------------------------------------------------------------- */
 
 static const uint8_t arp_request[] = {
 	0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0x00, 0x00, 0x00, 0x00, 0x01, 0x08, 0x06, 0x00, 0x01,
@@ -119,7 +119,7 @@ static void addresses(void)
 	ck_assert_mem_eq(frame, want, sizeof(want)); \
 } while (0)
 
-/* ---- ARP ---------------------------------------------------------------------------------------------------------- */
+/* ---- ARP --------------------------------------------------------------------------------------------------------- */
 
 START_TEST(arp_frames_are_scapys)
 {
@@ -209,7 +209,7 @@ START_TEST(arp_cut_or_from_nobody_is_refused)
 }
 END_TEST
 
-/* ---- ND ----------------------------------------------------------------------------------------------------------- */
+/* ---- ND ---------------------------------------------------------------------------------------------------------- */
 
 START_TEST(nd_frames_are_scapys)
 {
@@ -297,6 +297,7 @@ static const struct {
 	{ "option length 0", OF(ns_multicast), 65, 0, false },
 	{ "option length 2", OF(ns_multicast), 65, 2, false },
 	{ "option length 255", OF(ns_multicast), 65, 255, false },
+	{ "length 0 of an option that nobody reads", OF(ra), 65, 0, false },
 	{ "link-layer address a group", OF(ns_multicast), 66, 3, false },
 	{ "DAD to unicast", OF(ns_dad), 24, 0x20, false },
 	{ "DAD to another group", OF(ns_dad), 36, 0xfe, false },

@@ -7,7 +7,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-/* ---- Built with scapy --------------------------------------------------------------------------------------------- */
+/* ---- Built with scapy -------------------------------------------------------------------------------------------- */
 
 static const uint8_t udp4[] = {
 	0x45, 0x1b, 0x00, 0x27, 0x12, 0x34, 0x00, 0x00, 0x01, 0x11, 0x73, 0x3c, 0x0a, 0x00, 0x00, 0x01,
@@ -116,12 +116,12 @@ static const uint8_t gw6[] = { 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0
 #define V(name) name, sizeof(name)
 static const struct {
 	const uint8_t *about;
-	uint32_t about_bytes;
+	size_t about_bytes;
 	enum icmp_cause cause;
 	uint32_t info;
 	const uint8_t *saddr;
 	const uint8_t *want;
-	uint32_t want_bytes;
+	size_t want_bytes;
 } errors[] = {
 	{ V(udp4), ICMP_CAUSE_TTL, 0, gw4, V(ttl4) },
 	{ V(udp4), ICMP_CAUSE_TOO_BIG, 1400, gw4, V(toobig4) },
@@ -142,7 +142,7 @@ static struct pkt *parsed(const uint8_t *b, uint32_t len, uint32_t frame)
 
 START_TEST(errors_are_scapys)
 {
-	struct pkt *p = parsed(errors[_i].about, errors[_i].about_bytes, 50), *e;
+	struct pkt *p = parsed(errors[_i].about, (uint32_t)errors[_i].about_bytes, 50), *e;
 	static struct bytes got;
 
 	ck_assert(!icmp_error_forbidden(p, errors[_i].cause));
@@ -150,7 +150,8 @@ START_TEST(errors_are_scapys)
 	flatten(e, &got);
 	ck_assert_uint_eq(got.len, errors[_i].want_bytes);
 	for (uint32_t i = 0; i < got.len; i++)
-		ck_assert_msg(got.b[i] == errors[_i].want[i], "byte %u: %02x, not %02x", i, got.b[i], errors[_i].want[i]);
+		ck_assert_msg(got.b[i] == errors[_i].want[i], "byte %u: %02x, not %02x", i, got.b[i],
+			      errors[_i].want[i]);
 	ck_assert(e->flags & PKT_LOCAL_OUT);
 	metadata_is_right(e);
 	/* an error about an error there is not */
@@ -243,7 +244,7 @@ END_TEST
 
 START_TEST(error_needs_a_frame)
 {
-	struct pkt *p = parsed(V(udp4), 2048), *taken[600];
+	struct pkt *p = parsed(V(udp4), 2048), *taken[600] = { NULL };
 	unsigned int n = 0;
 
 	while ((taken[n] = area_alloc(area)) != NULL)
@@ -255,7 +256,7 @@ START_TEST(error_needs_a_frame)
 }
 END_TEST
 
-/* ---- What must not be answered ------------------------------------------------------------------------------------ */
+/* ---- What must not be answered ----------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *src, *dst;
@@ -383,7 +384,7 @@ START_TEST(errors_only_about_ip)
 }
 END_TEST
 
-/* ---- Echo --------------------------------------------------------------------------------------------------------- */
+/* ---- Echo -------------------------------------------------------------------------------------------------------- */
 
 static void answer(const uint8_t *b, uint32_t len, const uint8_t *want)
 {

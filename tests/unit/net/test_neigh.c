@@ -13,7 +13,7 @@
 #define S NS_PER_S
 #define MAX 8
 
-/* ---- A link with a recorder --------------------------------------------------------------------------------------- */
+/* ---- A link with a recorder -------------------------------------------------------------------------------------- */
 
 enum { LAN = 3, WAN = 4 };
 
@@ -24,7 +24,7 @@ static struct iface ifaces[2] = {
 static bool gone;			/* the LAN interface */
 
 static struct {
-	unsigned int frames, changes, addresses;
+	unsigned int frames, changes, duplicates;
 	uint16_t out;
 	uint8_t frame[128];
 	uint32_t bytes;
@@ -74,7 +74,7 @@ static void on_address(void *ctx, uint16_t iface, uint8_t family, const uint8_t 
 	(void)iface;
 	(void)family;
 	(void)addr;
-	seen.addresses++;
+	seen.duplicates += state == NEIGH_ADDR_DUPLICATED;
 	seen.addr_state = state;
 	seen.addr_has_mac = mac;
 }
@@ -212,7 +212,7 @@ static void make_stale(uint8_t family)
 	forget_seen();
 }
 
-/* ---- Resolution --------------------------------------------------------------------------------------------------- */
+/* ---- Resolution -------------------------------------------------------------------------------------------------- */
 
 START_TEST(resolution_asks_and_believes_the_answer)
 {
@@ -307,7 +307,7 @@ START_TEST(questions_come_from_the_right_address)
 }
 END_TEST
 
-/* ---- The life of an entry ----------------------------------------------------------------------------------------- */
+/* ---- The life of an entry ---------------------------------------------------------------------------------------- */
 
 START_TEST(reachable_becomes_stale_within_its_time)
 {
@@ -384,7 +384,7 @@ START_TEST(confirmation_saves_the_probe)
 }
 END_TEST
 
-/* ---- What nobody asked for ---------------------------------------------------------------------------------------- */
+/* ---- What nobody asked for --------------------------------------------------------------------------------------- */
 
 START_TEST(nothing_unasked_makes_an_entry)
 {
@@ -436,28 +436,27 @@ END_TEST
 
 /* RFC 4861 7.2.5, line by line */
 static const struct {
-	enum neigh_state from;
+	enum neigh_state from, to;
 	bool other_mac;
 	uint8_t flags;
-	enum neigh_state to;
 	bool moved;
 } advertised[] = {
-	{ NEIGH_INCOMPLETE, false, 0, NEIGH_STALE, true },
-	{ NEIGH_INCOMPLETE, false, ND_OVERRIDE, NEIGH_STALE, true },
-	{ NEIGH_INCOMPLETE, false, ND_SOLICITED, NEIGH_REACHABLE, true },
-	{ NEIGH_REACHABLE, true, 0, NEIGH_STALE, false },
-	{ NEIGH_STALE, true, 0, NEIGH_STALE, false },
-	{ NEIGH_REACHABLE, true, ND_SOLICITED, NEIGH_STALE, false },
-	{ NEIGH_STALE, true, ND_SOLICITED, NEIGH_STALE, false },
-	{ NEIGH_REACHABLE, true, ND_OVERRIDE, NEIGH_STALE, true },
-	{ NEIGH_STALE, true, ND_OVERRIDE, NEIGH_STALE, true },
-	{ NEIGH_REACHABLE, true, ND_OVERRIDE | ND_SOLICITED, NEIGH_REACHABLE, true },
-	{ NEIGH_STALE, true, ND_OVERRIDE | ND_SOLICITED, NEIGH_REACHABLE, true },
-	{ NEIGH_REACHABLE, false, 0, NEIGH_REACHABLE, false },
-	{ NEIGH_REACHABLE, false, ND_OVERRIDE, NEIGH_REACHABLE, false },
-	{ NEIGH_STALE, false, 0, NEIGH_STALE, false },
-	{ NEIGH_STALE, false, ND_OVERRIDE, NEIGH_STALE, false },
-	{ NEIGH_STALE, false, ND_SOLICITED, NEIGH_REACHABLE, false },
+	{ NEIGH_INCOMPLETE, NEIGH_STALE, false, 0, true },
+	{ NEIGH_INCOMPLETE, NEIGH_STALE, false, ND_OVERRIDE, true },
+	{ NEIGH_INCOMPLETE, NEIGH_REACHABLE, false, ND_SOLICITED, true },
+	{ NEIGH_REACHABLE, NEIGH_STALE, true, 0, false },
+	{ NEIGH_STALE, NEIGH_STALE, true, 0, false },
+	{ NEIGH_REACHABLE, NEIGH_STALE, true, ND_SOLICITED, false },
+	{ NEIGH_STALE, NEIGH_STALE, true, ND_SOLICITED, false },
+	{ NEIGH_REACHABLE, NEIGH_STALE, true, ND_OVERRIDE, true },
+	{ NEIGH_STALE, NEIGH_STALE, true, ND_OVERRIDE, true },
+	{ NEIGH_REACHABLE, NEIGH_REACHABLE, true, ND_OVERRIDE | ND_SOLICITED, true },
+	{ NEIGH_STALE, NEIGH_REACHABLE, true, ND_OVERRIDE | ND_SOLICITED, true },
+	{ NEIGH_REACHABLE, NEIGH_REACHABLE, false, 0, false },
+	{ NEIGH_REACHABLE, NEIGH_REACHABLE, false, ND_OVERRIDE, false },
+	{ NEIGH_STALE, NEIGH_STALE, false, 0, false },
+	{ NEIGH_STALE, NEIGH_STALE, false, ND_OVERRIDE, false },
+	{ NEIGH_STALE, NEIGH_REACHABLE, false, ND_SOLICITED, false },
 };
 
 START_TEST(advertisements_by_the_table)
@@ -505,7 +504,7 @@ START_TEST(bad_messages_are_refused)
 }
 END_TEST
 
-/* ---- Bounds ------------------------------------------------------------------------------------------------------- */
+/* ---- Bounds ------------------------------------------------------------------------------------------------------ */
 
 static int resolve4(unsigned int last)
 {
@@ -654,7 +653,7 @@ START_TEST(random_life)
 }
 END_TEST
 
-/* ---- Addresses of ours -------------------------------------------------------------------------------------------- */
+/* ---- Addresses of ours ------------------------------------------------------------------------------------------- */
 
 static const uint8_t new4[16] = { 10, 0, 0, 77 };
 static const uint8_t new6[16] = { 0x20, 0x01, 0x0d, 0xb8, [15] = 0x77 };
@@ -760,6 +759,7 @@ START_TEST(own_frames_that_come_back_are_no_duplicate)
 	arp_from(ifaces[0].mac, ARP_REQUEST, zero, new4);
 	ns_from(ifaces[0].mac, zero, new6);
 	pass(10 * S);
+	ck_assert_uint_eq(seen.duplicates, 0);
 	ck_assert_int_eq(seen.addr_state, NEIGH_ADDR_PREFERRED);
 }
 END_TEST

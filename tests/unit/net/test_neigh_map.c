@@ -91,7 +91,32 @@ START_TEST(first_entry_of_an_address_stays)
 	e.mac[0] = 0x77;
 	ck_assert(neigh_map_add(m, &e));
 	ck_assert_uint_eq(m->count, 1);
+	e.iface = 2;
+	ck_assert(neigh_map_add(m, &e));
+	ck_assert_uint_eq(m->count, 2);
+	ck_assert_uint_eq(neigh_map_lookup4(m, 2, htobe32(0x0a000001))->mac[0], 0x77);
 	ck_assert_uint_ne(neigh_map_lookup4(m, 1, htobe32(0x0a000001))->mac[0], 0x77);
+	neigh_map_destroy(m);
+}
+END_TEST
+
+/* Link-local addresses are the same on every link. */
+START_TEST(interfaces_are_told_apart)
+{
+	struct neigh_map *m = map_of(2000);
+
+	for (unsigned int i = 0; i < 2000; i++) {
+		struct neigh_entry e = entry6((uint16_t)(i % 100), UINT64_C(0xfe80000000000000), i / 100);
+
+		put_be32(e.mac, i);
+		ck_assert(neigh_map_add(m, &e));
+	}
+	ck_assert_uint_eq(m->count, 2000);
+	for (unsigned int i = 0; i < 2000; i++) {
+		struct neigh_entry e = entry6((uint16_t)(i % 100), UINT64_C(0xfe80000000000000), i / 100);
+
+		ck_assert_uint_eq(be32_at(neigh_map_lookup6(m, e.iface, e.addr)->mac), i);
+	}
 	neigh_map_destroy(m);
 }
 END_TEST
@@ -124,6 +149,7 @@ int main(void)
 		tcase_add_loop_test(tc, map_finds_what_it_holds, sizes[i], sizes[i] + 1);
 	tcase_add_test(tc, map_is_bounded);
 	tcase_add_test(tc, first_entry_of_an_address_stays);
+	tcase_add_test(tc, interfaces_are_told_apart);
 	tcase_add_test(tc, mark_of_use_is_set_once);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

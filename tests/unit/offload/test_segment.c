@@ -242,7 +242,7 @@ START_TEST(segmenting_stops_and_goes_on)
 {
 	struct shape s = { .tcp = true, .tcp_words = 5, .tcp_flags = 0x10, .gso_size = 100, .payload = 1000,
 			   .frame_bytes = 1700 };
-	struct pkt *p, *q, *taken[600];
+	struct pkt *p, *q, *taken[600] = { NULL };
 	static struct bytes f;
 	struct segmenter seg;
 	unsigned int n = 0, made = 0;
@@ -284,7 +284,7 @@ START_TEST(segmenting_may_be_given_up)
 }
 END_TEST
 
-/* ---- What is refused ---------------------------------------------------------------------------------------------- */
+/* ---- What is refused --------------------------------------------------------------------------------------------- */
 
 static void no_gso(struct pkt *p) { p->gso = PKT_GSO_NONE; }
 static void unknown_gso(struct pkt *p) { p->gso = 77; }

@@ -11,7 +11,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
-/* ---- Frames that are well formed ---------------------------------------------------------------------------------- */
+/* ---- Frames that are well formed --------------------------------------------------------------------------------- */
 
 static void eth_ip4_udp(struct bytes *f)
 {
@@ -185,7 +185,7 @@ static void agree(const uint8_t *b, uint32_t len, const uint32_t *cuts, unsigned
 	exact_free(&e);
 }
 
-/* ---- Known answers ------------------------------------------------------------------------------------------------ */
+/* ---- Known answers ----------------------------------------------------------------------------------------------- */
 
 static const struct {
 	void (*make)(struct bytes *);
@@ -257,7 +257,7 @@ START_TEST(parse_reads_both_tags)
 }
 END_TEST
 
-/* ---- What is refused, and why ------------------------------------------------------------------------------------- */
+/* ---- What is refused, and why ------------------------------------------------------------------------------------ */
 
 #define MACS "\x02\x00\x00\x00\x00\x01\x02\x00\x00\x00\x00\x02"
 #define IP4(first, total, frag, proto) \
@@ -388,7 +388,7 @@ START_TEST(parse_cuts_padding)
 }
 END_TEST
 
-/* ---- Against the twin --------------------------------------------------------------------------------------------- */
+/* ---- Against the twin -------------------------------------------------------------------------------------------- */
 
 START_TEST(parse_agrees_at_every_length)
 {
@@ -491,7 +491,7 @@ START_TEST(parse_keeps_what_the_port_said)
 }
 END_TEST
 
-/* ---- The flow's hash ---------------------------------------------------------------------------------------------- */
+/* ---- The flow's hash --------------------------------------------------------------------------------------------- */
 
 static const struct siphash_key key = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 };
 
@@ -601,7 +601,7 @@ START_TEST(flow_hash_depends_on_each_part)
 }
 END_TEST
 
-/* ---- Partial checksums -------------------------------------------------------------------------------------------- */
+/* ---- Partial checksums ------------------------------------------------------------------------------------------- */
 
 /* Put the pseudo-header's sum, or the whole checksum, into the field at @field. */
 static void set_csum(struct bytes *f, bool ip6, uint32_t l4, uint32_t field, uint8_t proto, bool partial)

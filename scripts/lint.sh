@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that reads the code without running it. Called by `make lint` after a build.
-# shellcheck disable=SC2317  # functions are called through step and xargs
+# shellcheck disable=SC2317,SC2016  # functions are called through step and xargs
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 failed=()
@@ -16,7 +16,7 @@ c_sources() { git ls-files '*.c' ':!bpf/*.c' ':!*.bpf.c'; }
 # One file a call: with several, clang-tidy 14 sees ghosts in va_list. What was read unchanged last time is not read again.
 tidy_one() {
 	local file=$1 stamp flags pkg
-	flags=(-std=c17 -D_GNU_SOURCE -Iinclude -I. -Ibuild/bpf)
+	flags=(-std=c17 -D_GNU_SOURCE '-DSLUICE_VERSION="lint"' -Iinclude -I. -Ibuild/bpf)
 	read -ra pkg <<<"$(pkg-config --cflags json-c)"
 	stamp=build/lint/$(gcc "${flags[@]}" "${pkg[@]}" -E "$file" 2>/dev/null | cat - .clang-tidy | sha1sum | cut -d' ' -f1)
 	[ -e "$stamp" ] && return 0
@@ -51,8 +51,10 @@ shell() { git ls-files '*.sh' .ci/run | xargs shellcheck -x -P SCRIPTDIR; }
 # No file may name the machine that it was written on, or lead out of the tree.
 paths() { ! git grep -nE '/work/|\.\./shared' -- . ':!scripts/lint.sh'; }
 
+# A table of cases may be longer than a page of logic.
 long_files() {
-	git ls-files '*.c' '*.h' | xargs wc -l | awk '$2 != "total" && $1 > 900 { print $2 ": " $1 " lines, more than 900"; bad = 1 }
+	git ls-files '*.c' '*.h' | xargs wc -l | awk '{ most = $2 ~ /^tests\// ? 1000 : 900 }
+		$2 != "total" && $1 > most { print $2 ": " $1 " lines, more than " most; bad = 1 }
 		END { exit bad }'
 }
 

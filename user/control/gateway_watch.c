@@ -10,6 +10,7 @@
 #include "common/bytes.h"
 #include "user/gateway/trace.h"
 
+/* NOLINTNEXTLINE(misc-redundant-expression): the two limits may come to differ */
 static_assert(API_FILTER_MAX <= TAP_FILTER_MAX && API_FILTER_MAX <= TRACE_FILTER_MAX, "what is accepted fits");
 
 /* One field of an instruction; false when it is no number of its range. */

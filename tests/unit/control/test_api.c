@@ -506,14 +506,16 @@ END_TEST
 START_TEST(routes_in_pages)
 {
 	struct fib_route route = { .type = FIB_UNREACHABLE };
-	char seen[300][50], request[160], next[80] = "";
+	char seen[400][50], request[160], next[80] = "";
 	unsigned int n = 0, pages = 0;
 	int fd = client();
 
 	for (uint8_t i = 0; i < 100; i++) {
 		uint8_t v4[4] = { 172, 16, i, 0 }, v6[16] = { 0x20, 0x01, 0x0d, 0xb8, i };
 
-		ok(fib_set(gw->engine->fib, AF_INET, v4, i % 2 ? 24 : 23, FIB_ORIGIN_KERNEL, 0, &route, &fault));
+		/* Also two of the same address, which a page may end between. */
+		ok(fib_set(gw->engine->fib, AF_INET, v4, 24, FIB_ORIGIN_KERNEL, 0, &route, &fault));
+		ok(fib_set(gw->engine->fib, AF_INET, v4, 25, FIB_ORIGIN_KERNEL, 0, &route, &fault));
 		ok(fib_set(gw->engine->fib, AF_INET6, v6, 48, FIB_ORIGIN_KERNEL, 0, &route, &fault));
 	}
 	do {

@@ -67,10 +67,14 @@ static void put_queues(struct json_object *o, const struct gw_port *gp)
 	struct json_object *list = api_put_array(o, "queues");
 
 	for (unsigned int i = 0; gp->open && i < gp->port.n_queues; i++) {
-		struct json_object *to = api_add_object(list);
+		const struct port_queue *q = gp->port.queues[i];
+		struct json_object *to;
 
-		api_put_number(to, "queue", gp->port.queues[i]->qid);
-		api_put_number(to, "worker", gp->queue_worker[i]);
+		if (!q)
+			continue;
+		to = api_add_object(list);
+		api_put_number(to, "queue", q->qid);
+		api_put_number(to, "worker", q->area->id);	/* each worker has its own */
 	}
 }
 
@@ -239,6 +243,14 @@ static void put_engine_stats(struct json_object *o, const struct gateway *gw)
 	json_object_object_add(o, "workers", list);
 }
 
+static const struct port_queue *open_queue(const struct gw_port *gp, uint32_t index)
+{
+	for (unsigned int i = 0; gp->open && i < gp->port.n_queues; i++)
+		if (gp->port.queues[i] && gp->port.queues[i]->index == index)
+			return gp->port.queues[i];
+	return NULL;
+}
+
 /* All queues that the port may have: what is closed now has counted before. */
 static void put_port_counters(struct json_object *o, const struct gw_port *gp)
 {
@@ -246,19 +258,20 @@ static void put_port_counters(struct json_object *o, const struct gw_port *gp)
 	struct counters sum = { 0 }, one;
 
 	for (unsigned int i = 0; i < gp->max_queues; i++) {
-		const void *entry = counter_maps_port(&gp->gw->counters, gp->first_queue + i);
-		bool open = gp->open && i < gp->port.n_queues;
+		const uint32_t index = (uint32_t)gp->first_queue + i;
+		const void *entry = counter_maps_port(&gp->gw->counters, index);
+		const struct port_queue *q = open_queue(gp, index);
 		struct json_object *to;
 
 		if (!entry)
 			break;
 		counters_take(&one, &sum, entry, ARRAY_SIZE(port_fields));
-		if (!open)
+		if (!q)
 			continue;
 		to = api_add_object(list);
-		api_put_number(to, "queue", gp->port.queues[i]->qid);
-		api_put_number(to, "index", (uint64_t)gp->first_queue + i);
-		api_put_number(to, "worker", gp->queue_worker[i]);
+		api_put_number(to, "queue", q->qid);
+		api_put_number(to, "index", index);
+		api_put_number(to, "worker", q->area->id);
 		put_counters(to, "counters", &one, port_fields, ARRAY_SIZE(port_fields));
 	}
 	put_counters(o, "counters", &sum, port_fields, ARRAY_SIZE(port_fields));
@@ -313,7 +326,7 @@ static int run_stats(void *ctx, struct server_request *rq, struct fault *f)
 		struct port *port = &gw->ports[i].port;
 
 		for (unsigned int q = 0; gw->ports[i].open && q < port->n_queues; q++)
-			if (port->queues[q]->ops->update)
+			if (port->queues[q] && port->queues[q]->ops->update)
 				port->queues[q]->ops->update(port->queues[q]);
 	}
 	api_put_number(rq->result, "time_ns", clock_mono_ns());

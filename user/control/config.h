@@ -258,7 +258,6 @@ struct config_icmp {
 	unsigned int error_burst;
 	unsigned int echo_rate;		/* echo replies per second, whole engine; 0 = never answer */
 	unsigned int echo_burst;
-	bool redirects;			/* send redirects (RFC 792, RFC 4861 8) */
 };
 
 struct config_neighbours {

@@ -278,7 +278,6 @@ static void dump_engine(struct json_object *root, const struct config *c)
 	put_uint(o, "error_burst", c->icmp.error_burst);
 	put_uint(o, "echo_rate", c->icmp.echo_rate);
 	put_uint(o, "echo_burst", c->icmp.echo_burst);
-	put_bool(o, "redirects", c->icmp.redirects);
 
 	o = put_object(root, "netlink");
 	put_bool(o, "enabled", c->netlink.enabled);

@@ -157,7 +157,6 @@ int config_read_icmp(struct config_reader *r, const config_setting_t *s, void *t
 		{ "echo_rate", CONFIG_KIND_UINT, false, KEY_FIELD(struct config_icmp, echo_rate), .min = 0, .max = 10000000 },
 		{ "echo_burst", CONFIG_KIND_UINT, false, KEY_FIELD(struct config_icmp, echo_burst), .min = 1,
 		  .max = 1000000 },
-		{ "redirects", CONFIG_KIND_BOOL, false, KEY_FIELD(struct config_icmp, redirects) },
 	};
 
 	return config_read_group(r, s, keys, N_KEYS(keys), NULL, to);

@@ -66,7 +66,7 @@ static int engine_setup(struct gateway *gw, struct fault *f)
 		.limits = {
 			.icmp_error_rate = cfg->icmp.error_rate, .icmp_error_burst = cfg->icmp.error_burst,
 			.echo_rate = cfg->icmp.echo_rate, .echo_burst = cfg->icmp.echo_burst,
-			.neigh_queue_pkts = cfg->neighbours.queue, .redirects = cfg->icmp.redirects,
+			.neigh_queue_pkts = cfg->neighbours.queue,
 			.spin_ns = cfg->spin_us * NS_PER_US,
 		},
 		.neigh_quota_frames = cfg->memory.frames / 8,

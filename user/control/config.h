@@ -121,7 +121,7 @@ struct config_vlan {
 };
 
 struct config_rings {
-	unsigned int rx, tx, fill, completion;	/* descriptors, powers of two */
+	unsigned int rx, tx, fill;	/* descriptors, powers of two; the completion ring is as long as tx */
 };
 
 /** enum config_tun_offload - What a TUN port takes from and gives to the kernel unfinished. */
@@ -162,8 +162,6 @@ struct config_port {
 	enum config_switch partial_checksums;	/* take "field equals pseudo-header sum" as a partial checksum */
 	enum config_switch checksum_offload;	/* by TX metadata */
 	enum config_switch multibuffer;		/* XDP_USE_SG */
-	enum config_switch superpackets;	/* take segments larger than the MTU from the device (generic mode) */
-	enum config_switch gso_lane;		/* send superpackets by a packet socket */
 
 	/* CONFIG_PORT_TUN only */
 	bool tun_persistent;		/* the device stays when the engine ends */

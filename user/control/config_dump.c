@@ -102,7 +102,7 @@ static void dump_xdp(struct json_object *o, const struct config_port *p)
 	} switches[] = {
 		{ "metadata", p->metadata },	 { "dispatcher", p->dispatcher },
 		{ "partial_checksums", p->partial_checksums }, { "checksum_offload", p->checksum_offload },
-		{ "multibuffer", p->multibuffer }, { "superpackets", p->superpackets }, { "gso_lane", p->gso_lane },
+		{ "multibuffer", p->multibuffer },
 	};
 	struct json_object *rings, *vlans;
 
@@ -111,7 +111,6 @@ static void dump_xdp(struct json_object *o, const struct config_port *p)
 	put_uint(rings, "rx", p->rings.rx);
 	put_uint(rings, "tx", p->rings.tx);
 	put_uint(rings, "fill", p->rings.fill);
-	put_uint(rings, "completion", p->rings.completion);
 	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
 		put_text(o, switches[i].key, switch_names[switches[i].value]);
 	vlans = put_array(o, "vlans");

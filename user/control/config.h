@@ -259,13 +259,13 @@ struct config_icmp {
 };
 
 struct config_neighbours {
-	unsigned int max;		/* entries */
+	unsigned int max;		/* entries of engine-only addresses' links */
 	unsigned int queue;		/* packets held for one unresolved neighbour */
 	unsigned int reachable_ms;	/* RFC 4861 10: REACHABLE_TIME, before its random factor */
 	unsigned int retrans_ms;	/* RETRANS_TIMER */
 	unsigned int probes;		/* MAX_MULTICAST_SOLICIT and MAX_UNICAST_SOLICIT */
 	unsigned int stale_ms;		/* unused entries are forgotten after it */
-	unsigned int dad_probes;	/* duplicate address detection and ARP conflict probes; 0 = none */
+	bool detect_duplicates;		/* before an address is used: RFC 4862 5.4, RFC 5227 */
 };
 
 struct config_netlink {

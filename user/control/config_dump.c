@@ -299,7 +299,7 @@ static void dump_neighbours(struct json_object *o, const struct config *c)
 	put_uint(o, "retransmit_ms", c->neighbours.retrans_ms);
 	put_uint(o, "probes", c->neighbours.probes);
 	put_uint(o, "stale_ms", c->neighbours.stale_ms);
-	put_uint(o, "dad_probes", c->neighbours.dad_probes);
+	put_bool(o, "detect_duplicates", c->neighbours.detect_duplicates);
 	list = put_array(o, "static");
 	for (unsigned int i = 0; i < c->n_neighs; i++) {
 		const struct config_neigh *n = &c->neighs[i];

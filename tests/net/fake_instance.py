@@ -16,7 +16,7 @@ PORTS = {"ports": [
     {"name": "lan", "device": "eth1", "kind": "xdp", "ifindex": 3, "state": "up", "mac": "02:00:00:00:00:01",
      "mtu": 1500, "mode": "copy native", "reasons": ["zero-copy: veth has no such thing"],
      "program": {"variant": "metadata", "frags": True, "attached_by": "link", "pins": "/sys/fs/bpf/sluice/fake/lan"},
-     "offloads": {"tx_checksum": True, "multibuffer": False, "gso_lane": True},
+     "offloads": {"tx_checksum": True, "multibuffer": False, "uso": True},
      "queues": [{"queue": 0, "worker": 0}, {"queue": 1, "worker": 1}],
      "interfaces": [{"name": "lan", "vlan": None, "mtu": 1500, "addresses": [
          {"address": "192.0.2.1/24", "owner": "engine", "state": "preferred"}]},

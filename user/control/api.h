@@ -32,7 +32,7 @@
  *	  "program": {"id": 12, "variant": "metadata" | "plain", "frags": true,
  *	              "attached_by": "link" | "dispatcher" | "adopted", "pins": "/sys/fs/bpf/sluice/sluice/lan"} | null,
  *	  "offloads": {"tx_checksum": true, "multibuffer": true, "superpackets": false, "tso4": false, "tso6": false,
- *	               "uso": false, "gso_lane": false, "partial_checksums": true},	what is in use; left out when gone
+ *	               "uso": false, "partial_checksums": true},	what is in use; left out when gone
  *	  "queues": [{"queue": 0, "worker": 0}],
  *	  "interfaces": [{
  *	    "name": "lan.100", "vlan": {"id": 100, "inner": 0, "protocol": "802.1q"} | null, "mtu": 1500,

@@ -38,8 +38,8 @@ static void set_defaults(struct config *c)
 	c->busy_poll = (struct config_busy_poll){ .enabled = false, .usecs = 20, .budget = 64 };
 	c->icmp = (struct config_icmp){ .error_rate = 1000, .error_burst = 50, .echo_rate = 10000, .echo_burst = 1000 };
 	c->neighbours = (struct config_neighbours){
-		.max = 4096, .queue = 16, .reachable_ms = 30000, .retrans_ms = 1000, .probes = 3, .stale_ms = 60000,
-		.dad_probes = 1,
+		.max = 4096, .queue = 16, .reachable_ms = 30000, .retrans_ms = 1000, .probes = 3, .stale_ms = 600000,
+		.detect_duplicates = true,
 	};
 	c->netlink = (struct config_netlink){ .enabled = true, .table = RT_TABLE_MAIN, .receive_buffer_bytes = 4 << 20 };
 	c->trace = (struct config_trace){ .records = 4096, .capture_bytes = 4 << 20 };

@@ -121,7 +121,7 @@ struct config_vlan {
 };
 
 struct config_rings {
-	unsigned int rx, tx, fill, completion;	/* descriptors, powers of two */
+	unsigned int rx, tx, fill;	/* descriptors, powers of two; the completion ring is as long as tx */
 };
 
 /** enum config_tun_offload - What a TUN port takes from and gives to the kernel unfinished. */
@@ -162,8 +162,6 @@ struct config_port {
 	enum config_switch partial_checksums;	/* take "field equals pseudo-header sum" as a partial checksum */
 	enum config_switch checksum_offload;	/* by TX metadata */
 	enum config_switch multibuffer;		/* XDP_USE_SG */
-	enum config_switch superpackets;	/* take segments larger than the MTU from the device (generic mode) */
-	enum config_switch gso_lane;		/* send superpackets by a packet socket */
 
 	/* CONFIG_PORT_TUN only */
 	bool tun_persistent;		/* the device stays when the engine ends */
@@ -258,17 +256,16 @@ struct config_icmp {
 	unsigned int error_burst;
 	unsigned int echo_rate;		/* echo replies per second, whole engine; 0 = never answer */
 	unsigned int echo_burst;
-	bool redirects;			/* send redirects (RFC 792, RFC 4861 8) */
 };
 
 struct config_neighbours {
-	unsigned int max;		/* entries */
+	unsigned int max;		/* entries of engine-only addresses' links */
 	unsigned int queue;		/* packets held for one unresolved neighbour */
 	unsigned int reachable_ms;	/* RFC 4861 10: REACHABLE_TIME, before its random factor */
 	unsigned int retrans_ms;	/* RETRANS_TIMER */
 	unsigned int probes;		/* MAX_MULTICAST_SOLICIT and MAX_UNICAST_SOLICIT */
 	unsigned int stale_ms;		/* unused entries are forgotten after it */
-	unsigned int dad_probes;	/* duplicate address detection and ARP conflict probes; 0 = none */
+	bool detect_duplicates;		/* before an address is used: RFC 4862 5.4, RFC 5227 */
 };
 
 struct config_netlink {

@@ -102,7 +102,7 @@ static void dump_xdp(struct json_object *o, const struct config_port *p)
 	} switches[] = {
 		{ "metadata", p->metadata },	 { "dispatcher", p->dispatcher },
 		{ "partial_checksums", p->partial_checksums }, { "checksum_offload", p->checksum_offload },
-		{ "multibuffer", p->multibuffer }, { "superpackets", p->superpackets }, { "gso_lane", p->gso_lane },
+		{ "multibuffer", p->multibuffer },
 	};
 	struct json_object *rings, *vlans;
 
@@ -111,7 +111,6 @@ static void dump_xdp(struct json_object *o, const struct config_port *p)
 	put_uint(rings, "rx", p->rings.rx);
 	put_uint(rings, "tx", p->rings.tx);
 	put_uint(rings, "fill", p->rings.fill);
-	put_uint(rings, "completion", p->rings.completion);
 	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
 		put_text(o, switches[i].key, switch_names[switches[i].value]);
 	vlans = put_array(o, "vlans");
@@ -278,7 +277,6 @@ static void dump_engine(struct json_object *root, const struct config *c)
 	put_uint(o, "error_burst", c->icmp.error_burst);
 	put_uint(o, "echo_rate", c->icmp.echo_rate);
 	put_uint(o, "echo_burst", c->icmp.echo_burst);
-	put_bool(o, "redirects", c->icmp.redirects);
 
 	o = put_object(root, "netlink");
 	put_bool(o, "enabled", c->netlink.enabled);
@@ -301,7 +299,7 @@ static void dump_neighbours(struct json_object *o, const struct config *c)
 	put_uint(o, "retransmit_ms", c->neighbours.retrans_ms);
 	put_uint(o, "probes", c->neighbours.probes);
 	put_uint(o, "stale_ms", c->neighbours.stale_ms);
-	put_uint(o, "dad_probes", c->neighbours.dad_probes);
+	put_bool(o, "detect_duplicates", c->neighbours.detect_duplicates);
 	list = put_array(o, "static");
 	for (unsigned int i = 0; i < c->n_neighs; i++) {
 		const struct config_neigh *n = &c->neighs[i];

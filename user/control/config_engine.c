@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "user/control/config_text.h"
+#include "user/gateway/worker.h"
+#include "user/net/neigh_map.h"
 
 #define N_KEYS(keys) (sizeof(keys) / sizeof((keys)[0]))
 
@@ -157,7 +159,6 @@ int config_read_icmp(struct config_reader *r, const config_setting_t *s, void *t
 		{ "echo_rate", CONFIG_KIND_UINT, false, KEY_FIELD(struct config_icmp, echo_rate), .min = 0, .max = 10000000 },
 		{ "echo_burst", CONFIG_KIND_UINT, false, KEY_FIELD(struct config_icmp, echo_burst), .min = 1,
 		  .max = 1000000 },
-		{ "redirects", CONFIG_KIND_BOOL, false, KEY_FIELD(struct config_icmp, redirects) },
 	};
 
 	return config_read_group(r, s, keys, N_KEYS(keys), NULL, to);
@@ -172,8 +173,9 @@ static int read_static(struct config_reader *r, const config_setting_t *s, void 
 int config_read_neighbours(struct config_reader *r, const config_setting_t *s, void *to)
 {
 	static const struct config_key keys[] = {
-		{ "max", CONFIG_KIND_UINT, false, KEY_FIELD(struct config_neighbours, max), .min = 16, .max = 1 << 20 },
-		{ "queue", CONFIG_KIND_UINT, false, KEY_FIELD(struct config_neighbours, queue), .min = 1, .max = 256 },
+		{ "max", CONFIG_KIND_UINT, false, KEY_FIELD(struct config_neighbours, max), .min = 16, .max = NEIGH_MAP_MAX },
+		{ "queue", CONFIG_KIND_UINT, false, KEY_FIELD(struct config_neighbours, queue), .min = 1,
+		  .max = NEIGH_WAIT_PKTS_MAX },
 		{ "reachable", CONFIG_KIND_DURATION, false, KEY_FIELD(struct config_neighbours, reachable_ms), .min = 100,
 		  .max = 3600000, .unit = 1000000 },
 		{ "retransmit", CONFIG_KIND_DURATION, false, KEY_FIELD(struct config_neighbours, retrans_ms), .min = 10,
@@ -181,7 +183,7 @@ int config_read_neighbours(struct config_reader *r, const config_setting_t *s, v
 		{ "probes", CONFIG_KIND_UINT, false, KEY_FIELD(struct config_neighbours, probes), .min = 1, .max = 20 },
 		{ "stale", CONFIG_KIND_DURATION, false, KEY_FIELD(struct config_neighbours, stale_ms), .min = 1000,
 		  .max = 86400000, .unit = 1000000 },
-		{ "dad_probes", CONFIG_KIND_UINT, false, KEY_FIELD(struct config_neighbours, dad_probes), .max = 10 },
+		{ "detect_duplicates", CONFIG_KIND_BOOL, false, KEY_FIELD(struct config_neighbours, detect_duplicates) },
 		{ "static", CONFIG_KIND_CUSTOM, false, .read = read_static },
 	};
 	struct config_neighbours *n = to;

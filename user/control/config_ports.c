@@ -232,7 +232,6 @@ static const struct config_key ring_keys[] = {
 	{ "rx", CONFIG_KIND_POW2, false, KEY_FIELD(struct config_rings, rx), RING_MIN, RING_MAX },
 	{ "tx", CONFIG_KIND_POW2, false, KEY_FIELD(struct config_rings, tx), RING_MIN, RING_MAX },
 	{ "fill", CONFIG_KIND_POW2, false, KEY_FIELD(struct config_rings, fill), RING_MIN, RING_MAX },
-	{ "completion", CONFIG_KIND_POW2, false, KEY_FIELD(struct config_rings, completion), RING_MIN, RING_MAX },
 };
 
 static int read_rings(struct config_reader *r, const config_setting_t *s, void *rings)
@@ -299,8 +298,6 @@ static const struct config_key xdp_keys[] = {
 	{ "partial_checksums", CONFIG_KIND_SWITCH, false, KEY_FIELD(struct config_port, partial_checksums) },
 	{ "checksum_offload", CONFIG_KIND_SWITCH, false, KEY_FIELD(struct config_port, checksum_offload) },
 	{ "multibuffer", CONFIG_KIND_SWITCH, false, KEY_FIELD(struct config_port, multibuffer) },
-	{ "superpackets", CONFIG_KIND_SWITCH, false, KEY_FIELD(struct config_port, superpackets) },
-	{ "gso_lane", CONFIG_KIND_SWITCH, false, KEY_FIELD(struct config_port, gso_lane) },
 	IFACE_KEYS(offsetof(struct config_port, iface)),
 	{ "vlans", CONFIG_KIND_CUSTOM, false, .read = read_vlans },
 };
@@ -323,8 +320,7 @@ static const struct config_elsewhere not_in_tun[] = {
 	{ "device", "a port has either \"device\" or \"tun\"" },
 	{ "mode", not_for_tun }, { "rings", not_for_tun }, { "metadata", not_for_tun }, { "dispatcher", not_for_tun },
 	{ "partial_checksums", not_for_tun }, { "checksum_offload", "a TUN port has \"offloads\"" },
-	{ "multibuffer", not_for_tun }, { "superpackets", "a TUN port has \"offloads\"" },
-	{ "gso_lane", "a TUN port has \"offloads\"" },
+	{ "multibuffer", not_for_tun },
 	{ "vlans", "a TUN device carries IP packets, which have no VLAN tags" }, { NULL, NULL },
 };
 
@@ -340,11 +336,6 @@ static int check_xdp(struct config_reader *r, const config_setting_t *g, const s
 	if (p->metadata == CONFIG_ON && p->mode == CONFIG_MODE_GENERIC)
 		return config_fault(r, config_setting_get_member(g, "metadata"),
 				    "generic mode has no metadata; \"auto\" or another mode");
-	if (p->superpackets == CONFIG_ON && p->mode != CONFIG_MODE_GENERIC && p->mode != CONFIG_MODE_AUTO)
-		return config_fault(r, config_setting_get_member(g, "superpackets"),
-				    "only generic mode receives them; mode is \"%s\"", mode_words[p->mode]);
-	if (p->superpackets == CONFIG_ON && p->multibuffer == CONFIG_OFF)
-		return config_fault(r, config_setting_get_member(g, "superpackets"), "needs multibuffer, which is off");
 	if (p->multibuffer == CONFIG_OFF && p->iface.mtu > room)
 		return config_fault(r, config_setting_get_member(g, "mtu"),
 				    "%u does not fit one chunk of %u bytes without multibuffer, at most %u", p->iface.mtu,
@@ -377,7 +368,7 @@ static int read_port(struct config_reader *r, const config_setting_t *s, unsigne
 
 	*p = (struct config_port){
 		.line = config_line(s),
-		.rings = { 2048, 2048, 2048, 2048 },
+		.rings = { 2048, 2048, 2048 },
 		.tun_offloads = CONFIG_TUN_ALL,
 		.iface.mss_clamp = CONFIG_MSS_OFF,
 	};

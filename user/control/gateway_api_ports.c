@@ -49,7 +49,7 @@ static void put_program(struct json_object *o, const struct gw_port *gp)
 
 static void put_offloads(struct json_object *o, const struct gw_port *gp)
 {
-	const uint32_t caps = gp->port.caps, tso = PORT_CAP_TX_TSO4 | PORT_CAP_TX_TSO6 | PORT_CAP_TX_USO;
+	const uint32_t caps = gp->port.caps;
 	struct json_object *to = api_put_object(o, "offloads");
 
 	api_put_bool(to, "tx_checksum", caps & PORT_CAP_TX_PARTIAL);
@@ -58,7 +58,6 @@ static void put_offloads(struct json_object *o, const struct gw_port *gp)
 	api_put_bool(to, "tso4", caps & PORT_CAP_TX_TSO4);
 	api_put_bool(to, "tso6", caps & PORT_CAP_TX_TSO6);
 	api_put_bool(to, "uso", caps & PORT_CAP_TX_USO);
-	api_put_bool(to, "gso_lane", gp->cfg->kind == CONFIG_PORT_XDP && (caps & tso));
 	api_put_bool(to, "partial_checksums", caps & PORT_CAP_RX_PARTIAL);
 }
 

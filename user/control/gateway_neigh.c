@@ -97,7 +97,12 @@ int gw_neigh_init(struct gateway *gw, struct fault *f)
 	static const struct neigh_ops ops = {
 		.iface = iface_of, .send = send_frame, .changed = neigh_changed, .address = address_changed,
 	};
-	struct neigh_params params = { .max_entries = gw->cfg->neighbours.max, .ops = &ops, .ctx = gw };
+	const struct config_neighbours *cn = &gw->cfg->neighbours;
+	struct neigh_params params = {
+		.max_entries = cn->max, .ops = &ops, .ctx = gw, .probes = cn->probes,
+		.reachable_ns = cn->reachable_ms * NS_PER_MS, .retrans_ns = cn->retrans_ms * NS_PER_MS,
+		.stale_ns = cn->stale_ms * NS_PER_MS,
+	};
 
 	if (getrandom(params.seed, sizeof(params.seed), 0) != sizeof(params.seed))
 		return fault_errno(f, "getrandom");
@@ -125,7 +130,7 @@ void gw_neigh_iface_up(struct gateway *gw, const struct iface *iface, bool resta
 	for (unsigned int i = 0; i < cfg->n_addrs; i++) {
 		const struct config_prefix *a = &cfg->addrs[i];
 		int err = neigh_addr_add(gw->neighs, iface->id, (uint8_t)a->ip.family, a->ip.bytes, a->len,
-					 gw->cfg->neighbours.dad_probes > 0, now_ns);
+					 gw->cfg->neighbours.detect_duplicates, now_ns);
 
 		if (err && err != -EEXIST)
 			log_error("interface %s: engine-only address: %s", iface->name, strerror(-err));

@@ -229,7 +229,8 @@ static int tun_port_open(struct gw_port *gp, struct fault *f)
 	struct tun_params params = {
 		.persistent = pc->tun_persistent,
 		.no_csum = !(pc->tun_offloads & CONFIG_TUN_CSUM),
-		.no_tso = (pc->tun_offloads & (CONFIG_TUN_TSO4 | CONFIG_TUN_TSO6)) == 0,
+		.no_tso4 = !(pc->tun_offloads & CONFIG_TUN_TSO4),
+		.no_tso6 = !(pc->tun_offloads & CONFIG_TUN_TSO6),
 		.no_uso = !(pc->tun_offloads & CONFIG_TUN_USO),
 	};
 

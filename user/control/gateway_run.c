@@ -52,6 +52,12 @@ static unsigned int worker_count(const struct config *cfg)
 	return most < cpus ? most : cpus;
 }
 
+/* A worker's part of what the whole engine may do; at least 1, unless it is to do nothing. */
+static uint32_t share(const struct gateway *gw, unsigned int whole)
+{
+	return whole && whole < gw->n_workers ? 1 : whole / gw->n_workers;
+}
+
 static int engine_setup(struct gateway *gw, struct fault *f)
 {
 	const struct config *cfg = gw->cfg;
@@ -64,9 +70,11 @@ static int engine_setup(struct gateway *gw, struct fault *f)
 				cfg->memory.huge == CONFIG_OFF ? AREA_HUGE_NO : AREA_HUGE_AUTO,
 		},
 		.limits = {
-			.icmp_error_rate = cfg->icmp.error_rate, .icmp_error_burst = cfg->icmp.error_burst,
-			.echo_rate = cfg->icmp.echo_rate, .echo_burst = cfg->icmp.echo_burst,
-			.neigh_queue_pkts = cfg->neighbours.queue, .redirects = cfg->icmp.redirects,
+			.icmp_error_rate = share(gw, cfg->icmp.error_rate),
+			.icmp_error_burst = share(gw, cfg->icmp.error_burst),
+			.echo_rate = share(gw, cfg->icmp.echo_rate),
+			.echo_burst = cfg->icmp.echo_rate ? share(gw, cfg->icmp.echo_burst) : 0,
+			.neigh_queue_pkts = cfg->neighbours.queue,
 			.spin_ns = cfg->spin_us * NS_PER_US,
 		},
 		.neigh_quota_frames = cfg->memory.frames / 8,

@@ -15,6 +15,7 @@
 
 #include "common/bytes.h"
 #include "common/log.h"
+#include "user/control/steer_convert.h"
 
 struct addr_list {
 	struct steer_addr addrs[SLUICE_STEER_MAX_ADDRS];
@@ -84,52 +85,6 @@ static void engine_addrs(struct gateway *gw, struct addr_list *l)
 		for (unsigned int k = 0; cfg && k < cfg->n_addrs; k++)
 			addr_add(l, cfg->addrs[k].ip.family, cfg->addrs[k].ip.bytes, SLUICE_VLAN_ANY);
 	}
-}
-
-static void prefix_fill(struct steer_prefix *to, const struct config_prefix *from)
-{
-	*to = (struct steer_prefix){ .family = from->ip.family == AF_INET ? 4 : 6, .len = from->len };
-	memcpy(to->addr, from->ip.bytes, from->ip.family == AF_INET ? 4 : 16);
-}
-
-static enum sluice_steer_action action_of(enum config_action action)
-{
-	static const enum sluice_steer_action actions[] = {
-		[CONFIG_ACTION_ENGINE] = SLUICE_ACTION_ENGINE, [CONFIG_ACTION_KERNEL] = SLUICE_ACTION_KERNEL,
-		[CONFIG_ACTION_DROP] = SLUICE_ACTION_DROP,
-	};
-
-	return actions[action];
-}
-
-static size_t rules_for(const struct gw_port *gp, struct steer_rule *rules)
-{
-	const struct config_steer *cs = &gp->gw->cfg->steer;
-	size_t n = 0;
-
-	for (unsigned int i = 0; i < cs->n_rules && n < SLUICE_STEER_MAX_RULES; i++) {
-		const struct config_rule *r = &cs->rules[i];
-		struct steer_rule *to;
-
-		if (r->port[0] && strcmp(r->port, gp->cfg->name) != 0)
-			continue;
-		to = &rules[n++];
-		*to = (struct steer_rule){
-			.id = i + 1, .priority = r->priority, .action = action_of(r->action),
-			.family = r->family == AF_INET ? 4 : r->family == AF_INET6 ? 6 : 0,
-			.protocol = r->protocol < 0 ? STEER_PROTOCOL_ANY : r->protocol,
-			.match_vlan = r->vlan >= 0, .vlan = r->vlan > 0 ? (uint32_t)r->vlan : SLUICE_VLAN_UNTAGGED,
-		};
-		if (r->has_source)
-			prefix_fill(&to->src, &r->source);
-		if (r->has_destination)
-			prefix_fill(&to->dst, &r->destination);
-		if (r->has_source_ports)
-			to->src_ports = (struct steer_ports){ r->source_ports.first, r->source_ports.last };
-		if (r->has_destination_ports)
-			to->dst_ports = (struct steer_ports){ r->destination_ports.first, r->destination_ports.last };
-	}
-	return n;
 }
 
 /* ---- Transit ---------------------------------------------------------------------------------------------------- */
@@ -219,7 +174,7 @@ static void transit_build(struct gateway *gw, struct transit_list *l)
 
 		if (p->len == 0 && l->foreign_default[p->ip.family == AF_INET6])
 			continue;
-		transit_add(l, (uint8_t)p->ip.family, p->ip.bytes, p->len, action_of(cs->transit[i].action));
+		transit_add(l, (uint8_t)p->ip.family, p->ip.bytes, p->len, steer_convert_action(cs->transit[i].action));
 	}
 	if (l->full)
 		log_warn("steering: more than %d transit prefixes; some traffic of devices that are no ports is taken "
@@ -242,7 +197,8 @@ static size_t vlans_of(const struct gw_port *gp, uint32_t *vlans)
 static void steer_one(struct gw_port *gp, const struct addr_list *kernel, const struct addr_list *engine,
 		      const struct transit_list *transit)
 {
-	struct steer_rule rules[SLUICE_STEER_MAX_RULES];
+	struct steer_rule rules[CONFIG_RULES_MAX];
+	size_t n_rules = steer_convert_rules(&gp->gw->cfg->steer, gp->cfg->name, rules);
 	uint32_t vlans[TABLES_IFACES_MAX];
 	struct fault f;
 	int err;
@@ -253,7 +209,7 @@ static void steer_one(struct gw_port *gp, const struct addr_list *kernel, const 
 	if (!err)
 		err = steer_set_vlans(gp->steer, vlans, vlans_of(gp, vlans), &f);
 	if (!err)
-		err = steer_set_rules(gp->steer, rules, rules_for(gp, rules), &f);
+		err = steer_set_rules(gp->steer, rules, n_rules, &f);
 	if (!err)
 		err = steer_set_transit(gp->steer, transit->prefixes, transit->n, &f);
 	if (err)

@@ -88,7 +88,6 @@ struct worker_limits {
 	uint32_t icmp_error_rate, icmp_error_burst;
 	uint32_t echo_rate, echo_burst;
 	unsigned int neigh_queue_pkts;
-	bool redirects;
 	uint64_t spin_ns;
 };
 

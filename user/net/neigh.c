@@ -182,16 +182,16 @@ static uint64_t state_time_ns(struct neigh_table *t, enum neigh_state state)
 	switch (state) {
 	case NEIGH_INCOMPLETE:
 	case NEIGH_PROBE:
-		return RETRANS_NS;
+		return t->retrans_ns;
 	case NEIGH_REACHABLE:
 		/* RFC 4861 6.3.2: between 0.5 and 1.5 of the base, so that not all are probed at once */
-		return REACHABLE_NS / 2 + table_random(t, REACHABLE_NS);
+		return t->reachable_ns / 2 + table_random(t, t->reachable_ns);
 	case NEIGH_DELAY:
 		return DELAY_NS;
 	case NEIGH_FAILED:
 		return FAILED_NS;
 	default:
-		return STALE_NS;
+		return t->stale_ns;
 	}
 }
 
@@ -293,7 +293,7 @@ int neigh_resolve(struct neigh_table *t, uint16_t iface, uint8_t family, const u
 		entry_free(t, e);
 		return err;
 	}
-	set_deadline(t, e, now_ns + RETRANS_NS);
+	set_deadline(t, e, now_ns + t->retrans_ns);
 	return NEIGH_INCOMPLETE;
 }
 
@@ -352,10 +352,10 @@ static void entry_due(struct neigh_table *t, struct entry *e, uint64_t now_ns)
 {
 	switch (e->n.state) {
 	case NEIGH_INCOMPLETE:
-		if (e->solicits >= MULTICAST_SOLICITS || solicit(t, e) != 0)
+		if (e->solicits >= t->probes || solicit(t, e) != 0)
 			entry_update(t, e, NEIGH_FAILED, NULL, now_ns);
 		else
-			set_deadline(t, e, now_ns + RETRANS_NS);
+			set_deadline(t, e, now_ns + t->retrans_ns);
 		break;
 	case NEIGH_REACHABLE:
 		entry_update(t, e, NEIGH_STALE, NULL, now_ns);
@@ -366,10 +366,10 @@ static void entry_due(struct neigh_table *t, struct entry *e, uint64_t now_ns)
 			entry_forget(t, e);
 		break;
 	case NEIGH_PROBE:
-		if (e->solicits >= UNICAST_SOLICITS || solicit(t, e) != 0)
+		if (e->solicits >= t->probes || solicit(t, e) != 0)
 			entry_forget(t, e);
 		else
-			set_deadline(t, e, now_ns + RETRANS_NS);
+			set_deadline(t, e, now_ns + t->retrans_ns);
 		break;
 	default:			/* STALE and not used for long, FAILED for long enough */
 		entry_forget(t, e);
@@ -418,6 +418,10 @@ int neigh_create(struct neigh_table **out, const struct neigh_params *params, st
 	t->ctx = params->ctx;
 	t->key = (struct siphash_key){ params->seed[0], params->seed[1] };
 	t->random = (params->seed[0] ^ params->seed[1]) | 1;	/* 0 would stay 0 */
+	t->reachable_ns = params->reachable_ns ? params->reachable_ns : REACHABLE_NS;
+	t->retrans_ns = params->retrans_ns ? params->retrans_ns : RETRANS_NS;
+	t->stale_ns = params->stale_ns ? params->stale_ns : STALE_NS;
+	t->probes = params->probes ? params->probes : SOLICITS;
 	t->max_entries = n;
 	t->bucket_mask = n_buckets - 1;
 	t->entries = calloc(n, sizeof(*t->entries));

@@ -85,6 +85,11 @@ struct neigh_ops {
 
 struct neigh_params {
 	uint32_t max_entries;		/* 2 to 65536 */
+	/* 0 for the default */
+	uint64_t reachable_ns;		/* RFC 4861 REACHABLE_TIME, before its random factor of 0.5 to 1.5; 30 s */
+	uint64_t retrans_ns;		/* RFC 4861 RETRANS_TIMER, of ARP as well; 1 s */
+	uint64_t stale_ns;		/* after which an unused entry is forgotten; 10 min */
+	uint32_t probes;		/* requests before a neighbour is given up, at most 255; 3 */
 	const struct neigh_ops *ops;
 	void *ctx;
 	uint64_t seed[2];		/* random: keys the hash and the timers' jitter */

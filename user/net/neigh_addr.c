@@ -121,7 +121,7 @@ static void own_addr_due(struct neigh_table *t, struct own_addr *own, uint64_t n
 		probe(t, own);
 		own->probes--;
 		if (own->family == AF_INET6)
-			own->deadline_ns = now_ns + RETRANS_NS;
+			own->deadline_ns = now_ns + t->retrans_ns;
 		else if (own->probes == 0)
 			own->deadline_ns = now_ns + ACD_ANNOUNCE_WAIT_NS;
 		else

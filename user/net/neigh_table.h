@@ -12,8 +12,7 @@
 #define NEVER UINT64_MAX
 
 /* RFC 4861 10 */
-#define MULTICAST_SOLICITS 3
-#define UNICAST_SOLICITS 3
+#define SOLICITS 3			/* MAX_MULTICAST_SOLICIT and MAX_UNICAST_SOLICIT */
 #define RETRANS_NS (1 * NS_PER_S)
 #define REACHABLE_NS (30 * NS_PER_S)
 #define DELAY_NS (5 * NS_PER_S)
@@ -56,6 +55,8 @@ struct neigh_table {
 	void *ctx;
 	struct siphash_key key;
 	uint64_t random;
+	uint64_t reachable_ns, retrans_ns, stale_ns;
+	uint32_t probes;
 	struct entry *entries;
 	uint32_t max_entries;
 	uint32_t free;			/* list of free slots */

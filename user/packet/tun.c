@@ -285,14 +285,17 @@ static const struct port_ops tun_ops = {
 static unsigned int set_offloads(struct tun *t, const struct tun_params *params)
 {
 	const unsigned int tso = TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN, uso = TUN_F_USO4 | TUN_F_USO6;
-	unsigned int want = TUN_F_CSUM | (params->no_tso ? 0 : tso) | (params->no_uso ? 0 : uso);
+	bool no_tso = params->no_tso4 && params->no_tso6;
+	unsigned int want = TUN_F_CSUM | (params->no_tso4 ? 0 : TUN_F_TSO4) | (params->no_tso6 ? 0 : TUN_F_TSO6) |
+			    (no_tso ? 0 : TUN_F_TSO_ECN) | (params->no_uso ? 0 : uso);
 	struct port *port = t->q.port;
 
 	if (params->no_csum) {
 		port_reason(port, "no partial checksums, no superpackets: switched off");
 		want = 0;
-	} else if (params->no_tso) {
-		port_reason(port, "no TCP superpackets: switched off");
+	} else if (params->no_tso4 || params->no_tso6) {
+		port_reason(port, "no TCP superpackets%s: switched off",
+			    no_tso ? "" : params->no_tso4 ? " over IPv4" : " over IPv6");
 	}
 	if (!params->no_csum && params->no_uso)
 		port_reason(port, "no UDP superpackets: switched off");
@@ -364,6 +367,8 @@ static int set_device(const struct tun *t, const struct tun_params *params, stru
 	/* What somebody else has made persistent is not ours to end. */
 	if (params->persistent && ioctl(t->q.fd, TUNSETPERSIST, 1ul) < 0)
 		err = fault_errno(f, "TUNSETPERSIST");
+	if (!err && params->has_owner && ioctl(t->q.fd, TUNSETOWNER, (unsigned long)params->owner) < 0)
+		err = fault_errno(f, "TUNSETOWNER %u", params->owner);
 	ifr.ifr_qlen = params->txqueuelen ? (int)params->txqueuelen : TXQUEUELEN;
 	if (!err && ioctl(fd, SIOCSIFTXQLEN, &ifr) < 0)
 		err = fault_errno(f, "queue length %d", ifr.ifr_qlen);
@@ -391,11 +396,11 @@ static uint32_t caps_of(unsigned int offloads, const struct tun_params *params)
 		return caps;
 	/* The device takes superpackets whatever it may hand out, but UDP ones only since it can do both. */
 	caps |= PORT_CAP_TX_PARTIAL;
-	if (!params->no_tso)
-		caps |= PORT_CAP_TX_TSO4 | PORT_CAP_TX_TSO6;
+	caps |= params->no_tso4 ? 0 : PORT_CAP_TX_TSO4;
+	caps |= params->no_tso6 ? 0 : PORT_CAP_TX_TSO6;
 	if (offloads & TUN_F_USO4)
 		caps |= PORT_CAP_TX_USO;
-	if (offloads & (TUN_F_TSO4 | TUN_F_USO4))
+	if (offloads & (TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_USO4))
 		caps |= PORT_CAP_RX_GSO;
 	return caps;
 }

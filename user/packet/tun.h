@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/fault.h"
 #include "user/packet/port.h"
@@ -16,9 +17,12 @@ struct tun_params {
 	uint32_t txqueuelen;		/* packets that wait for us in the kernel; 0: 1000 */
 	bool persistent;		/* make the device outlive the process; one that does already is left so */
 	bool stay_down;			/* do not set it up */
+	bool has_owner;			/* @owner may open queues of the device without privileges */
+	uid_t owner;
 	/* Switches: each says not to ask for it, nor to send it. */
 	bool no_csum;			/* implies the others */
-	bool no_tso;
+	bool no_tso4;
+	bool no_tso6;
 	bool no_uso;
 };
 

@@ -829,6 +829,39 @@ START_TEST(addresses_come_and_go)
 }
 END_TEST
 
+START_TEST(times_are_parameters)
+{
+	const struct neigh_params params = {
+		.max_entries = MAX, .ops = &ops, .seed = { 1, 2 }, .probes = 2, .retrans_ns = S / 4, .reachable_ns = 2 * S,
+		.stale_ns = 7 * S,
+	};
+	uint8_t family = families[_i];
+	struct fault f;
+
+	teardown();
+	ck_assert_int_eq(neigh_create(&t, &params, &f), 0);
+	ck_assert_int_eq(neigh_addr_add(t, LAN, AF_INET, gw4, 24, false, now), 0);
+	ck_assert_int_eq(neigh_addr_add(t, LAN, AF_INET6, gw6, 64, false, now), 0);
+	pass(10 * S);
+	forget_seen();
+	neigh_resolve(t, LAN, family, host(family), now);
+	pass(S / 4);
+	ck_assert_uint_eq(seen.frames, 2);
+	pass(S / 4);
+	ck_assert_uint_eq(seen.frames, 2);
+	ck_assert_int_eq(seen.event, NEIGH_EVENT_FAILED);
+	pass(1 * S);
+	forget_seen();
+	make_reachable(family);
+	pass(1 * S - 1);
+	ck_assert_int_eq(state_of(family), NEIGH_REACHABLE);
+	pass(2 * S + 1);
+	ck_assert_int_eq(state_of(family), NEIGH_STALE);
+	pass(7 * S);
+	ck_assert_int_eq(state_of(family), NEIGH_NONE);
+}
+END_TEST
+
 START_TEST(table_size_is_checked)
 {
 	struct neigh_params params = { .max_entries = 1, .ops = &ops };
@@ -881,6 +914,7 @@ int main(void)
 	tcase_add_test(tc, duplicate_check_of_ours_is_answered_to_all);
 	tcase_add_test(tc, other_addresses_are_not_answered_for);
 	tcase_add_test(tc, addresses_come_and_go);
+	tcase_add_loop_test(tc, times_are_parameters, 0, 2);
 	tcase_add_test(tc, table_size_is_checked);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

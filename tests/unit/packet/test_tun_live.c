@@ -300,7 +300,8 @@ START_TEST(tcp_superpackets_both_ways)
 	uint64_t until;
 	static uint8_t in[1 << 16];
 
-	up(_i & 4 ? 4096 : 2048, &(struct tun_params){ .no_tso = !tso });
+	/* What is off for the other family does not matter. */
+	up(_i & 4 ? 4096 : 2048, &(struct tun_params){ .no_tso4 = tso == v6, .no_tso6 = tso != v6 });
 	t = tcp_connect(v6);
 	until = live_now_ms() + 10000;
 	while (received < total) {
@@ -473,11 +474,12 @@ START_TEST(device_ends_with_the_port_unless_persistent)
 {
 	char name[IFNAMSIZ];
 
-	up(2048, &(struct tun_params){ .persistent = _i });
+	up(2048, &(struct tun_params){ .persistent = _i, .has_owner = _i, .owner = 54321 });
 	snprintf(name, sizeof(name), "%s", port.device);
 	ck_assert_uint_ne(if_nametoindex(name), 0);
 	ck_assert_uint_eq((unsigned int)port.ifindex, if_nametoindex(name));
 	live_run("ip link show %s | grep -q 'mtu 1500.*qlen 1000'", name);
+	live_run("%s ip -d link show %s | grep -q 'user 54321'", _i ? "" : "!", name);
 	q->ops->close(q);
 	ck_assert_int_eq(if_nametoindex(name) != 0, _i);
 	if (_i) {

@@ -141,13 +141,14 @@ nothing_left() {
 # gateway_ends: SIGTERM; exit code 0 says that every frame came home.
 gateway_ends() {
 	local rc=0
-	gateway_stop || rc=$?
+	gateway_stop TERM || rc=$?
 	[ "$rc" -eq 0 ] || tail -n 20 "$GATEWAY_LOG"
 	equal "exit code of the gateway" "$rc" 0
 	refuse "a sanitizer speaks" grep -E 'Sanitizer|runtime error' "$GATEWAY_LOG"
 }
 
 # balance: every packet is somewhere. A packet between workers is in neither, so traffic must rest.
+# shellcheck disable=SC2016  # variables of jq's
 BALANCE='.engine as $e | ([.drops[]] | add) as $drops |
 	$e.rx_pkts + $e.created_pkts + $e.cross_in_pkts - $e.tx_pkts - $e.consumed_pkts - $e.cross_out_pkts - $drops'
 balanced() { stat_is "$BALANCE" 0; }

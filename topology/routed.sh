@@ -18,13 +18,13 @@ set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# routed_up: the namespaces, links, addresses; no gateway.
+# routed_up: the namespaces, links, addresses; no gateway. ROUTED_WAN_QUEUES: of h2's link, where they differ.
 routed_up() {
 	ns_add h1
 	ns_add gw
 	ns_add h2
 	veth_add gw lan h1 eth0
-	veth_add gw wan h2 eth0
+	veth_add gw wan h2 eth0 "${ROUTED_WAN_QUEUES:-$TOPO_QUEUES}"
 	forward_on gw
 	if [ "$TOPO_VLAN" = 1 ]; then
 		vlan_host_up h1 vlan0 10

@@ -98,9 +98,96 @@ iperf_server() {
 	wait_for 5 "iperf3 listens" tcp_listens "$host" 5201
 }
 
+# code WANT CMD...: CMD ends with exit code WANT; its output is left in $out (both streams).
+code() {
+	local want=$1 rc=0
+	shift
+	out=$("$@" 2>&1) || rc=$?
+	[ "$rc" -eq "$want" ] || fail "exit code $rc instead of $want: $* says: $out"
+}
+
+# says TEXT: the last output has it.
+says() { [[ $out == *"$1"* ]] || fail "\"$1\" is not in: $out"; }
+
+# ---- The running gateway --------------------------------------------------------------------------------------------
+
+gw() { "$SLUICE" -i "$GATEWAY_INSTANCE" "$@"; }
+
+# stat_of PATH: a number of `sluice stats`, such as .engine.forwarded_pkts or '.ports[0].steer.redirect_arp'.
+stat_of() { gw stats --json | jq "$1"; }
+stat_is() { [ "$(stat_of "$1")" = "$2" ]; }
+stat_reaches() { [ "$(stat_of "$1")" -ge "$2" ]; }
+
+# port_is NAME CONDITION: what `sluice ports` says of a port, as a condition of jq's.
+port_is() { gw ports "$1" --json | jq -e ".ports[0] | $2" >/dev/null; }
+
+log_has() { file_has "$GATEWAY_LOG" "$1"; }
+log_count() { grep -c -- "$1" "$GATEWAY_LOG" || :; }
+
+has_route() { gw routes --get "$1" --json | jq -e "$2" >/dev/null; }
+
+xdp_attached() { ip -n "$(ns "$1")" -d -j link show dev "$2" | jq -e '.[0].xdp.prog.id // .[0].xdp.attached'; }
+
+# nothing_left [DEVICE...]: what a gateway in gw must have taken away at its end.
+nothing_left() {
+	local dev
+	refuse "pins stay" test -e "/sys/fs/bpf/sluice/$GATEWAY_INSTANCE"
+	refuse "the control socket stays" test -e "/run/sluice/$GATEWAY_INSTANCE.sock"
+	for dev in "${@:-lan}"; do
+		refuse "a program stays on $dev" xdp_attached gw "$dev" >/dev/null
+	done
+}
+
+# gateway_ends: SIGTERM; exit code 0 says that every frame came home.
+gateway_ends() {
+	local rc=0
+	gateway_stop TERM || rc=$?
+	[ "$rc" -eq 0 ] || tail -n 20 "$GATEWAY_LOG"
+	equal "exit code of the gateway" "$rc" 0
+	refuse "a sanitizer speaks" grep -E 'Sanitizer|runtime error' "$GATEWAY_LOG"
+}
+
+# balance: every packet is somewhere. A packet between workers is in neither, so traffic must rest.
+# shellcheck disable=SC2016  # variables of jq's
+BALANCE='.engine as $e | ([.drops[]] | add) as $drops |
+	$e.rx_pkts + $e.created_pkts + $e.cross_in_pkts - $e.tx_pkts - $e.consumed_pkts - $e.cross_out_pkts - $drops'
+balanced() { stat_is "$BALANCE" 0; }
+
+# tcp_ok HOST ADDRESS MEGABYTES [OPTIONS...]: so much by iperf3 from HOST, with a congestion control that is named.
+tcp_ok() {
+	local host=$1 to=$2 bytes=$(($3 * 1000000))
+	shift 3
+	in_ns "$host" iperf3 -c "$to" -C reno -n "$bytes" -J "$@" >"$TOPO_STATE/tcp.json" ||
+		fail "iperf3 to $to: $(json "$TOPO_STATE/tcp.json" .error)"
+	[ "$(json "$TOPO_STATE/tcp.json" .end.sum_received.bytes)" -gt $((bytes / 2)) ]
+}
+
+# udp_ok HOST ADDRESS MEGABYTES [OPTIONS...]: the datagrams arrive. What the receiver's socket is too slow for is lost, so
+# some may be; where exactness counts, tests count packets.
+udp_ok() {
+	local host=$1 to=$2 bytes=$(($3 * 1000000))
+	shift 3
+	in_ns "$host" iperf3 -c "$to" -u -b 100M -l 1200 -n "$bytes" -J "$@" >"$TOPO_STATE/udp.json" ||
+		fail "iperf3 to $to: $(json "$TOPO_STATE/udp.json" .error)"
+	json "$TOPO_STATE/udp.json" '.end.sum | .packets > 100 and .lost_percent < 10' >/dev/null
+}
+
+# file_ok FROM SERVER ADDRESS: a file of 16 MB by HTTP, compared by its digest. The first call makes file and server.
+file_ok() {
+	local host=$1 server=$2 url=$3
+	[[ $url != *:* ]] || url="[$url]"
+	if [ ! -f "$TOPO_STATE/www/file" ]; then
+		mkdir "$TOPO_STATE/www"
+		head -c 16777216 /dev/urandom >"$TOPO_STATE/www/file"
+		sha256sum <"$TOPO_STATE/www/file" | cut -d' ' -f1 >"$TOPO_STATE/digest"
+	fi
+	tcp_listens "$server" 8000 || serve_files "$server" :: 8000 "$TOPO_STATE/www"
+	equal "digest of the file from $url" "$(fetch_sha256 "$host" "http://$url:8000/file")" "$(cat "$TOPO_STATE/digest")"
+}
+
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
 	test_file=$1 test_function=$2
-	topo_begin "$(basename "${test_function#test_}" | tr '_' '-' | cut -c1-24)"
+	topo_begin "$(basename "${test_function#test_}" | tr '_' '-' | cut -c1-19)"
 	# shellcheck source=/dev/null
 	. "$test_file"
 	"$test_function"

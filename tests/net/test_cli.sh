@@ -3,17 +3,6 @@
 # The command line: exit codes, messages, what it makes of an instance's replies. No gateway runs here: fake_instance.py
 # answers, and `attach` needs none.
 
-# code WANT CMD...: CMD ends with exit code WANT; its output is left in $out (both streams).
-code() {
-	local want=$1 rc=0
-	shift
-	out=$("$@" 2>&1) || rc=$?
-	[ "$rc" -eq "$want" ] || fail "exit code $rc instead of $want: $* says: $out"
-}
-
-# says TEXT: the last output has it.
-says() { [[ $out == *"$1"* ]] || fail "\"$1\" is not in: $out"; }
-
 fake_up() {
 	SOCKET=$TOPO_STATE/fake.sock
 	ns_add cli

@@ -407,6 +407,9 @@ static void run(int fd)
 			}
 			want = due < want ? (unsigned int)due : want;
 		}
+		/* Round robin goes on where the last, perhaps short, batch ended. */
+		for (unsigned int i = 0; opt.mode == MODE_UDP && opt.flows > 1 && i < want; i++)
+			iov[i].iov_base = frames[(n + i) % opt.flows];
 		for (unsigned int i = 0; opt.mode != MODE_UDP && i < want; i++)
 			iov[i].iov_len = frame_make(frames[i], n + i);
 		send_batch(fd, m, want);

@@ -87,7 +87,7 @@ struct cross_link {
 struct worker_limits {
 	uint32_t icmp_error_rate, icmp_error_burst;
 	uint32_t echo_rate, echo_burst;
-	unsigned int neigh_queue_pkts;
+	unsigned int neigh_queue_pkts;		/* 1 to NEIGH_WAIT_PKTS_MAX; worker_init() sees to it */
 	bool redirects;
 	uint64_t spin_ns;
 };
@@ -158,6 +158,14 @@ void *worker_main(void *worker);
 
 /** worker_step() - One round: receive from each queue, run the graph, flush. Return: packets received */
 unsigned int worker_step(struct worker *w);
+
+/**
+ * worker_round() - What the thread does over and over: what waits for neighbours, worker_step(), frames of the control
+ * thread, packets of other workers.
+ *
+ * The caller has set now_ns and tables. Return: packets and messages that were there
+ */
+unsigned int worker_round(struct worker *w);
 
 /** worker_graph_run() - Run stages until every queue is empty. */
 void worker_graph_run(struct worker *w);

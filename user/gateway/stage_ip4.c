@@ -31,8 +31,10 @@ static enum drop header_check(const struct pkt *p, const uint8_t *ip, enum fib_t
 static void ip4_input_run(struct worker *w, struct batch *in, struct edges *out)
 {
 	const struct tables *t = w->tables;
+	struct pkt **forward = edge_open(out, IP4_FORWARD);
+	unsigned int n = in->n;
 
-	for (unsigned int i = 0; i < in->n; i++) {
+	for (unsigned int i = 0; i < n; i++) {
 		struct pkt *p = in->pkt[i];
 		const uint8_t *ip = pkt_l3(p);
 		const struct fib_route *r = fib_lookup4(t->fib, wire32_at(ip + IP4_DST));
@@ -45,12 +47,13 @@ static void ip4_input_run(struct worker *w, struct batch *in, struct edges *out)
 		if (unlikely(why != DROP_NONE))
 			edge_drop(out, p, why);
 		else if (likely(r->type == FIB_UNICAST))
-			edge_push(out, IP4_FORWARD, p);
+			*forward++ = p;
 		else if (r->type == FIB_LOCAL)
 			edge_push(out, IP4_LOCAL, p);
 		else
 			forward_refuse(out, IP4_ERROR, p, r->type);
 	}
+	edge_close(out, IP4_FORWARD, forward);
 }
 
 const struct stage stage_ip4_input = {

@@ -60,7 +60,8 @@ static void ip6_on_link(struct worker *w, struct edges *out, struct pkt *p, cons
 		edge_drop(out, p, DROP_multicast);
 }
 
-static void ip6_one(struct worker *w, struct edges *out, struct pkt *p)
+/* Return: whether the packet is to be forwarded; else it has gone another way */
+static inline bool ip6_one(struct worker *w, struct edges *out, struct pkt *p)
 {
 	const struct tables *t = w->tables;
 	const struct iface *iface = &t->ifaces[p->iface_in];
@@ -70,13 +71,13 @@ static void ip6_one(struct worker *w, struct edges *out, struct pkt *p)
 
 	if (unlikely(dst[0] >= 0xfe && (ipv6_is_multicast(dst) || ipv6_is_link_local(dst)))) {
 		ip6_on_link(w, out, p, iface, dst);
-		return;
+		return false;
 	}
 	r = fib_lookup6(t->fib, (const void *)dst);
 	p->route = r;
 	if (unlikely(r->type == FIB_LOCAL)) {
 		ip6_local(w, out, p, iface);
-		return;
+		return false;
 	}
 	if (likely(r->type != FIB_KERNEL))
 		why = ipv6_forward_check(ip);
@@ -84,18 +85,25 @@ static void ip6_one(struct worker *w, struct edges *out, struct pkt *p)
 		why = DROP_l2_multicast;
 	if (likely(why == DROP_NONE) && unlikely(iface->flags & IFACE_CHECK_SOURCE))
 		why = forward_source_check(fib_lookup6(t->fib, (const void *)(ip + IP6_SRC)), iface);
-	if (unlikely(why != DROP_NONE))
+	if (likely(why == DROP_NONE && r->type == FIB_UNICAST))
+		return true;
+	if (why != DROP_NONE)
 		forward_error(out, IP6_ERROR, p, why);
-	else if (likely(r->type == FIB_UNICAST))
-		edge_push(out, IP6_FORWARD, p);
 	else
 		forward_refuse(out, IP6_ERROR, p, r->type);
+	return false;
 }
 
 static void ip6_input_run(struct worker *w, struct batch *in, struct edges *out)
 {
-	for (unsigned int i = 0; i < in->n; i++)
-		ip6_one(w, out, in->pkt[i]);
+	struct pkt **forward = edge_open(out, IP6_FORWARD);
+	unsigned int n = in->n;
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (likely(ip6_one(w, out, in->pkt[i])))
+			*forward++ = in->pkt[i];
+	}
+	edge_close(out, IP6_FORWARD, forward);
 }
 
 const struct stage stage_ip6_input = {

@@ -49,6 +49,7 @@ static int graph_init(struct worker *w, struct fault *f)
 	for (unsigned int i = 0; i < w->n_stages; i++) {
 		w->stages[i] = graph[i];
 		w->edges[i].w = w;
+		w->reach[i] = UINT32_C(1) << i;
 		for (unsigned int e = 0; e < STAGE_EDGES_MAX && graph[i]->next[e]; e++) {
 			unsigned int to = stage_find(graph[i]->next[e]);
 
@@ -56,6 +57,7 @@ static int graph_init(struct worker *w, struct fault *f)
 				return fault_set(f, EINVAL, "stage %s: edge to unknown stage %s", graph[i]->name,
 						 graph[i]->next[e]);
 			w->edges[i].to[e] = &w->queue[to];
+			w->reach[i] |= UINT32_C(1) << to;
 		}
 	}
 	w->inject_to = &w->queue[stage_find("tx")];
@@ -145,15 +147,28 @@ static void stage_run(struct worker *w, unsigned int i)
 		in->n = 0;
 }
 
+/* Which of these stages have something queued? Both by bit. */
+static uint32_t stages_waiting(const struct worker *w, uint32_t stages)
+{
+	uint32_t waiting = 0;
+
+	for (; stages; stages &= stages - 1) {
+		unsigned int i = (unsigned int)__builtin_ctz(stages);
+
+		waiting |= (uint32_t)(w->queue[i].n > 0) << i;
+	}
+	return waiting;
+}
+
 void worker_graph_run(struct worker *w)
 {
-	unsigned int i = w->n_stages;
+	uint32_t waiting = stages_waiting(w, (UINT32_C(1) << w->n_stages) - 1);
 
-	while (i-- > 0) {
-		if (w->queue[i].n == 0)
-			continue;
+	while (waiting) {
+		unsigned int i = 31 - (unsigned int)__builtin_clz(waiting);	/* the most downstream one: see stage.h */
+
 		stage_run(w, i);
-		i = w->n_stages;	/* the most downstream one first: see stage.h */
+		waiting = (waiting & ~w->reach[i]) | stages_waiting(w, w->reach[i]);
 	}
 }
 
@@ -204,17 +219,13 @@ unsigned int worker_step(struct worker *w)
 	for (unsigned int i = 0; i < w->n_rxq; i++) {
 		struct port_queue *q = w->rxq[i];
 		struct batch *in = &w->queue[0];
-		uint64_t bytes = 0;
+		uint64_t bytes_before = q->counters->rx_bytes;
 
 		in->n = q->ops->rx(q, in->pkt, WORKER_RX_MAX, w->now_ns);
 		if (in->n == 0)
 			continue;
-		for (unsigned int k = 0; k < in->n; k++) {
-			in->pkt[k]->port_in = q->port->id;
-			bytes += in->pkt[k]->total_bytes;
-		}
 		w->count->rx_pkts += in->n;
-		w->count->rx_bytes += bytes;
+		w->count->rx_bytes += q->counters->rx_bytes - bytes_before;
 		w->count->batches++;
 		total += in->n;
 		if (unlikely(w->tapping >> q->port->id & 1))

@@ -72,12 +72,6 @@ struct neigh_wait {
 	struct pkt *pkt[NEIGH_WAIT_PKTS_MAX];
 };
 
-/* Packets that wait for one port's transmit call. */
-struct tx_batch {
-	unsigned int n;
-	struct pkt *pkt[WORKER_RX_MAX];
-};
-
 /* Two rings between a pair of workers: packets one way, their frames' way home the other. */
 struct cross_link {
 	struct spsc pkts;	/* slots: struct pkt * */
@@ -111,10 +105,10 @@ struct worker {
 	unsigned int n_stages;
 	const struct stage *stages[STAGES_MAX];
 	struct edges edges[STAGES_MAX];
+	uint32_t reach[STAGES_MAX];		/* the stages that a stage's edges lead to and itself, by bit */
 	struct batch queue[STAGES_MAX];
 	struct batch *inject_to;		/* where frames of the control thread enter: in front of tx */
 	unsigned int neigh_stage;		/* whose edges released packets go on by */
-	struct tx_batch txb[TABLES_PORTS_MAX];
 	struct siphash_key hash_key;
 
 	/* -- stages' state ---------------------------------------------------------------------------------- */

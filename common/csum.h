@@ -60,6 +60,17 @@ static inline __sum16 csum_fold(uint32_t sum)
 	return (__sum16)~csum_fold16(sum);
 }
 
+/**
+ * csum_is_zero() - Would this sum of 16-, 32- or 64-bit words fold to 0xffff, which is zero in one's complement?
+ *
+ * Folding adds the 16-bit digits of a number, which keeps its remainder modulo 0xffff: so a sum need not be folded to
+ * be compared, and a remainder by a constant costs a multiplication. @sum: plain sum in 64 bits, not 0, no carry lost
+ */
+static inline bool csum_is_zero(uint64_t sum)
+{
+	return sum % 0xffff == 0;
+}
+
 /** csum_fold_udp() - The same for UDP, where 0 means "no checksum" and 0xffff is sent in its place (RFC 768) */
 static inline __sum16 csum_fold_udp(uint32_t sum)
 {
@@ -68,44 +79,65 @@ static inline __sum16 csum_fold_udp(uint32_t sum)
 	return check ? check : (__sum16)0xffff;
 }
 
+/* A plain 64-bit sum of 32-bit words as a sum: its carries wrapped round. */
+static inline uint32_t csum_from64(uint64_t sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum += sum >> 32;
+	return (uint32_t)sum;
+}
+
 /**
- * csum_ipv4_header() - Sum of an IPv4 header, inline because every packet has one.
+ * csum_ipv4_header64() - Plain sum of an IPv4 header, inline because every packet has one.
  * @hdr:   any alignment
  * @words: header length in 32-bit words (IHL), 5 to 15
  */
-static inline uint32_t csum_ipv4_header(const void *hdr, unsigned int words)
+static inline uint64_t csum_ipv4_header64(const void *hdr, unsigned int words)
 {
 	const uint8_t *p = hdr;
 	uint64_t sum = (uint64_t)u32_at(p) + u32_at(p + 4) + u32_at(p + 8) + u32_at(p + 12) + u32_at(p + 16);
 
 	for (size_t i = 5; i < words; i++)
 		sum += u32_at(p + i * 4);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum += sum >> 32;
-	return (uint32_t)sum;
+	return sum;
 }
 
-/** csum_ipv4_pseudo() - Sum of the pseudo-header (RFC 793 3.1); @len is of header and payload above IP, in bytes */
+/** csum_ipv4_header() - The same as a sum */
+static inline uint32_t csum_ipv4_header(const void *hdr, unsigned int words)
+{
+	return csum_from64(csum_ipv4_header64(hdr, words));
+}
+
+/**
+ * csum_ipv4_pseudo64() - Plain sum of the pseudo-header (RFC 793 3.1)
+ * @len: of header and payload above IP, in bytes
+ */
+static inline uint64_t csum_ipv4_pseudo64(__be32 saddr, __be32 daddr, uint32_t len, uint8_t proto)
+{
+	return (uint64_t)saddr + daddr + htobe32(len) + htobe32(proto);
+}
+
+/** csum_ipv4_pseudo() - The same as a sum */
 static inline uint32_t csum_ipv4_pseudo(__be32 saddr, __be32 daddr, uint32_t len, uint8_t proto)
 {
-	uint64_t sum = (uint64_t)saddr + daddr + htobe32(proto) + htobe32(len);
-
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum += sum >> 32;
-	return (uint32_t)sum;
+	return csum_from64(csum_ipv4_pseudo64(saddr, daddr, len, proto));
 }
 
-/** csum_ipv6_pseudo() - Sum of the pseudo-header (RFC 8200 8.1); addresses of 16 bytes at any alignment */
-static inline uint32_t csum_ipv6_pseudo(const void *saddr, const void *daddr, uint32_t len, uint8_t proto)
+/** csum_ipv6_pseudo64() - Plain sum of the pseudo-header (RFC 8200 8.1); addresses of 16 bytes at any alignment */
+static inline uint64_t csum_ipv6_pseudo64(const void *saddr, const void *daddr, uint32_t len, uint8_t proto)
 {
 	const uint8_t *s = saddr, *d = daddr;
 	uint64_t sum = (uint64_t)htobe32(len) + htobe32(proto);
 
 	for (unsigned int i = 0; i < 16; i += 4)
 		sum += (uint64_t)u32_at(s + i) + u32_at(d + i);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum += sum >> 32;
-	return (uint32_t)sum;
+	return sum;
+}
+
+/** csum_ipv6_pseudo() - The same as a sum */
+static inline uint32_t csum_ipv6_pseudo(const void *saddr, const void *daddr, uint32_t len, uint8_t proto)
+{
+	return csum_from64(csum_ipv6_pseudo64(saddr, daddr, len, proto));
 }
 
 /*

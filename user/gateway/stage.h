@@ -8,12 +8,16 @@
  * empty queue: a stage that makes one packet of each never overflows. A stage that makes several of one (fragments,
  * segments) says `resumes`, looks at edge_room() and leaves the rest in its batch for the next turn.
  *
+ * Most packets take one edge of a stage, its main edge: that one is opened for the run of a batch (edge_open()), and a
+ * packet is one store.
+ *
  * An edge may also lead upstream (what was made here is routed like anything else; what leaves a tunnel enters again):
  * such packets count their passes in pkt->depth.
  */
 #ifndef USER_GATEWAY_STAGE_H
 #define USER_GATEWAY_STAGE_H
 
+#include <assert.h>
 #include <stdbool.h>
 
 #include "user/packet/pkt.h"
@@ -66,6 +70,24 @@ static inline void edge_push(struct edges *out, unsigned int edge, struct pkt *p
 		return;
 	}
 	b->pkt[b->n++] = p;
+}
+
+/**
+ * edge_open() - Hand a whole batch on: write packets from here on, then say by edge_close() where they end.
+ *
+ * For one edge downstream, which nothing else is pushed to meanwhile, and at most as many packets as came in.
+ */
+static inline struct pkt **edge_open(const struct edges *out, unsigned int edge)
+{
+#ifdef SLUICE_DEBUG
+	assert(out->to[edge]->n == 0);
+#endif
+	return out->to[edge]->pkt;
+}
+
+static inline void edge_close(const struct edges *out, unsigned int edge, struct pkt **end)
+{
+	out->to[edge]->n = (unsigned int)(end - out->to[edge]->pkt);
 }
 
 /* Hand a packet to a stage upstream. */

@@ -50,47 +50,91 @@ static uint16_t mss_limit(const struct iface *in, const struct iface *out, const
 	return a && (!b || a < b) ? a : b;
 }
 
-static void forward_one(struct worker *w, struct edges *out, struct pkt *p)
+static void clamp_mss(struct worker *w, struct pkt *p)
 {
-	const struct tables *t = w->tables;
-	const struct iface *to, *from = &t->ifaces[p->iface_in];
-	uint8_t *ip = pkt_l3(p);
-	enum drop why = forward_choose(w, p);
-	unsigned int edge = FORWARD_NEIGH;
+	const struct iface *from = &w->tables->ifaces[p->iface_in], *to = &w->tables->ifaces[p->iface_out];
 
-	if (unlikely(why != DROP_NONE)) {
-		forward_error(out, FORWARD_ERROR, p, why);
-		return;
-	}
-	to = &t->ifaces[p->iface_out];
-	if (unlikely((p->family == AF_INET ? ip[IP4_TTL] : ip[IP6_HOPS]) <= 1)) {
-		forward_error(out, FORWARD_ERROR, p, DROP_ttl);
-		return;
-	}
-	if (unlikely(ip_bytes_on_wire(p) > p->mtu_out)) {
-		if (p->flags & PKT_DF) {
-			forward_too_big(out, FORWARD_ERROR, p, p->mtu_out);
-			return;
-		}
-		edge = FORWARD_FRAGMENT;
-	}
-	/* Segments that are still too long go on to be fragmented. */
-	if (unlikely(p->gso != PKT_GSO_NONE) && (edge == FORWARD_FRAGMENT || !port_takes(w->port_caps[to->port], p)))
-		edge = FORWARD_SEGMENT;
-	if (unlikely((from->flags | to->flags) & IFACE_CLAMP_MSS) && tcp_clamp_mss(p, mss_limit(from, to, p)))
+	if ((from->flags | to->flags) & IFACE_CLAMP_MSS && tcp_clamp_mss(p, mss_limit(from, to, p)))
 		w->count->mss_clamped_pkts++;
-	if (p->family == AF_INET)
-		ipv4_dec_ttl(ip);
-	else
-		ipv6_dec_hops(ip);
-	w->count->forwarded_pkts++;
-	edge_push(out, edge, p);
+}
+
+/* The way out of the packet before: a batch mostly goes one way. */
+struct last_way {
+	const struct fib_route *route;	/* with one next hop; NULL: not known */
+	uint16_t iface, mtu_bytes;
+};
+
+static inline enum drop choose(struct worker *w, struct last_way *last, struct pkt *p)
+{
+	const struct fib_route *r = p->route;
+	enum drop why;
+
+	if (likely(r == last->route)) {
+		p->iface_out = last->iface;
+		p->mtu_out = last->mtu_bytes;
+		p->next_hop = 0;
+		return DROP_NONE;
+	}
+	why = forward_choose(w, p);
+	*last = (struct last_way){ .route = why == DROP_NONE && r->n_nexthops == 1 ? r : NULL, .iface = p->iface_out,
+				   .mtu_bytes = p->mtu_out };
+	return why;
+}
+
+/* What is too long for the way out. Return: the edge to take */
+static unsigned int too_long(struct worker *w, struct pkt *p)
+{
+	bool fits = ip_bytes_on_wire(p) <= p->mtu_out;
+
+	if (!fits && p->flags & PKT_DF)
+		return FORWARD_ERROR;
+	/* Segments that are still too long go on to be fragmented. */
+	if (p->gso != PKT_GSO_NONE && (!fits || !port_takes(w->port_caps[w->tables->ifaces[p->iface_out].port], p)))
+		return FORWARD_SEGMENT;
+	return fits ? FORWARD_NEIGH : FORWARD_FRAGMENT;
 }
 
 static void forward_run(struct worker *w, struct batch *in, struct edges *out)
 {
-	for (unsigned int i = 0; i < in->n; i++)
-		forward_one(w, out, in->pkt[i]);
+	const struct tables *t = w->tables;
+	struct pkt **neigh = edge_open(out, FORWARD_NEIGH);
+	struct last_way last = { 0 };
+	unsigned int n = in->n, forwarded = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct pkt *p = in->pkt[i];
+		uint8_t *ip = pkt_l3(p);
+		bool ip4 = p->family == AF_INET;
+		unsigned int edge = FORWARD_NEIGH;
+		enum drop why = choose(w, &last, p);
+
+		if (likely(why == DROP_NONE) && unlikely((ip4 ? ip[IP4_TTL] : ip[IP6_HOPS]) <= 1))
+			why = DROP_ttl;
+		if (unlikely(why != DROP_NONE)) {
+			forward_error(out, FORWARD_ERROR, p, why);
+			continue;
+		}
+		if (unlikely(p->gso != PKT_GSO_NONE || pkt_l3_bytes(p) > p->mtu_out)) {
+			edge = too_long(w, p);
+			if (edge == FORWARD_ERROR) {
+				forward_too_big(out, FORWARD_ERROR, p, p->mtu_out);
+				continue;
+			}
+		}
+		if (unlikely(t->clamps_mss))
+			clamp_mss(w, p);
+		if (likely(ip4))
+			ipv4_dec_ttl(ip);
+		else
+			ipv6_dec_hops(ip);
+		forwarded++;
+		if (likely(edge == FORWARD_NEIGH))
+			*neigh++ = p;
+		else
+			edge_push(out, edge, p);
+	}
+	w->count->forwarded_pkts += forwarded;
+	edge_close(out, FORWARD_NEIGH, neigh);
 }
 
 const struct stage stage_forward = {

@@ -18,8 +18,8 @@ static bool mac_is_other(const struct pkt *p, const struct iface *iface)
 {
 	const uint8_t *dst = pkt_data(p);
 
-	return !(p->flags & PKT_L2_GROUP) &&
-	       ((u32_at(dst) ^ u32_at(iface->mac)) | (wire16_at(dst + 4) ^ wire16_at(iface->mac + 4)));
+	return ((u32_at(dst) ^ u32_at(iface->mac)) | (wire16_at(dst + 4) ^ wire16_at(iface->mac + 4))) &&
+	       !(p->flags & PKT_L2_GROUP);
 }
 
 /*
@@ -39,10 +39,10 @@ static void find_superpacket(struct pkt *p, const struct iface *iface)
 }
 
 /* A packet that may be followed. Its interface is part of the story; headers that failed to parse are not. */
-static void input_trace(struct worker *w, struct pkt *p, enum drop why)
+static void input_trace(struct worker *w, struct pkt *p, const struct port_ifaces *ifaces, enum drop why)
 {
 	if (why == DROP_NONE) {
-		p->iface_in = tables_iface_of(w->tables, p);
+		p->iface_in = tables_iface_of(w->tables, ifaces, p);
 	} else {
 		p->iface_in = IFACE_NONE;
 		p->family = 0;
@@ -51,47 +51,59 @@ static void input_trace(struct worker *w, struct pkt *p, enum drop why)
 	trace_select(w->tracer, w->now_ns, w->port_caps[p->port_in] & WORKER_PORT_L2, p);
 }
 
+static enum drop (*parser_of(uint32_t caps))(struct pkt *p)
+{
+	if (!(caps & WORKER_PORT_L2))
+		return pkt_parse_ip;
+	return caps & PORT_CAP_RX_PARTIAL ? pkt_parse_eth_partial : pkt_parse_eth;
+}
+
+/* A batch comes from one port: worker_step(). */
 static void input_run(struct worker *w, struct batch *in, struct edges *out)
 {
 	const struct tables *t = w->tables;
+	const struct port_ifaces *ifaces = &t->by_port[in->pkt[0]->port_in];
+	uint32_t caps = w->port_caps[in->pkt[0]->port_in];
+	enum drop (*parse)(struct pkt *p) = parser_of(caps);
+	struct pkt **ip4 = edge_open(out, INPUT_IP4), **ip6 = edge_open(out, INPUT_IP6);
+	unsigned int n = in->n;
 
-	for (unsigned int i = 0; i < in->n; i++) {
+	for (unsigned int i = 0; i < n; i++) {
 		struct pkt *p = in->pkt[i];
-		uint32_t caps = w->port_caps[p->port_in];
-		enum drop why = caps & WORKER_PORT_L2 ? pkt_parse_eth(p) : pkt_parse_ip(p);
+		enum drop why = parse(p);
+		uint16_t iface;
 
-		if (i + 2 < in->n)
-			__builtin_prefetch(pkt_data(in->pkt[i + 2]));
 		if (unlikely(w->tracing))
-			input_trace(w, p, why);
+			input_trace(w, p, ifaces, why);
 		if (unlikely(why != DROP_NONE)) {
 			edge_drop(out, p, why);
 			continue;
 		}
 		if (unlikely(p->next != PKT_NONE))
 			pkt_trim(w->area, p, p->total_bytes);	/* frames of nothing but padding */
-		p->iface_in = tables_iface_of(t, p);
-		if (unlikely(p->iface_in == IFACE_NONE)) {
+		iface = tables_iface_of(t, ifaces, p);
+		if (unlikely(iface == IFACE_NONE)) {
 			edge_drop(out, p, DROP_vlan_unknown);
 			continue;
 		}
-		if (caps & WORKER_PORT_L2 && unlikely(mac_is_other(p, &t->ifaces[p->iface_in]))) {
+		p->iface_in = iface;
+		if (caps & WORKER_PORT_L2 && unlikely(mac_is_other(p, &t->ifaces[iface]))) {
 			edge_drop(out, p, DROP_not_our_mac);
 			continue;
 		}
-		if (caps & PORT_CAP_RX_PARTIAL && p->csum == PKT_CSUM_NONE)
-			pkt_find_partial(p);
-		if (unlikely(p->gso == PKT_GSO_NONE && pkt_l3_bytes(p) > t->ifaces[p->iface_in].mtu_bytes))
-			find_superpacket(p, &t->ifaces[p->iface_in]);
+		if (caps & PORT_CAP_RX_GSO && unlikely(p->gso == PKT_GSO_NONE && pkt_l3_bytes(p) > t->ifaces[iface].mtu_bytes))
+			find_superpacket(p, &t->ifaces[iface]);
 		if (likely(p->family == AF_INET))
-			edge_push(out, INPUT_IP4, p);
+			*ip4++ = p;
 		else if (p->family == AF_INET6)
-			edge_push(out, INPUT_IP6, p);
+			*ip6++ = p;
 		else if (p->ether_type == htons(ETH_P_ARP))
 			edge_push(out, INPUT_PUNT, p);
 		else
 			edge_drop(out, p, DROP_eth_type);
 	}
+	edge_close(out, INPUT_IP4, ip4);
+	edge_close(out, INPUT_IP6, ip6);
 }
 
 const struct stage stage_input = {

@@ -24,22 +24,34 @@ static bool is_nd(const struct pkt *p)
 	return type >= ICMP6_ROUTER_SOLICIT && type <= ICMP6_REDIRECT;
 }
 
-/* For an address of this node's own, or for a group. */
-static void ip6_local(struct edges *out, struct pkt *p)
+/* For an address of this node's own. Link-local sources have no route, and are right on every link. */
+static void ip6_local(struct worker *w, struct edges *out, struct pkt *p, const struct iface *iface)
 {
-	if (is_nd(p))
+	const uint8_t *src = pkt_l3(p) + IP6_SRC;
+	enum drop why = DROP_NONE;
+
+	if (is_nd(p)) {
 		edge_push(out, IP6_PUNT, p);
-	else if (!ipv6_is_host(pkt_l3(p) + IP6_SRC))
-		edge_drop(out, p, DROP_martian_source);
+		return;
+	}
+	if (!ipv6_is_host(src))
+		why = DROP_martian_source;
+	else if (p->flags & PKT_L2_GROUP)
+		why = DROP_l2_multicast;
+	else if (iface->flags & IFACE_CHECK_SOURCE && !ipv6_is_link_local(src))
+		why = forward_source_check(fib_lookup6(w->tables->fib, (const void *)src), iface);
+	if (why != DROP_NONE)
+		edge_drop(out, p, why);
 	else
 		edge_push(out, IP6_LOCAL, p);
 }
 
 /* Multicast and link-local destinations never leave the link: no route is asked. */
-static void ip6_on_link(struct edges *out, struct pkt *p, const struct iface *iface, const uint8_t *dst)
+static void ip6_on_link(struct worker *w, struct edges *out, struct pkt *p, const struct iface *iface,
+			const uint8_t *dst)
 {
 	if (iface_has_addr(iface, AF_INET6, dst))
-		ip6_local(out, p);
+		ip6_local(w, out, p, iface);
 	else if (!ipv6_is_multicast(dst))
 		edge_drop(out, p, DROP_link_scope);
 	else if (is_nd(p))
@@ -48,7 +60,8 @@ static void ip6_on_link(struct edges *out, struct pkt *p, const struct iface *if
 		edge_drop(out, p, DROP_multicast);
 }
 
-static void ip6_one(struct worker *w, struct edges *out, struct pkt *p)
+/* Return: whether the packet is to be forwarded; else it has gone another way */
+static inline bool ip6_one(struct worker *w, struct edges *out, struct pkt *p)
 {
 	const struct tables *t = w->tables;
 	const struct iface *iface = &t->ifaces[p->iface_in];
@@ -57,33 +70,40 @@ static void ip6_one(struct worker *w, struct edges *out, struct pkt *p)
 	const struct fib_route *r;
 
 	if (unlikely(dst[0] >= 0xfe && (ipv6_is_multicast(dst) || ipv6_is_link_local(dst)))) {
-		ip6_on_link(out, p, iface, dst);
-		return;
+		ip6_on_link(w, out, p, iface, dst);
+		return false;
 	}
 	r = fib_lookup6(t->fib, (const void *)dst);
 	p->route = r;
 	if (unlikely(r->type == FIB_LOCAL)) {
-		ip6_local(out, p);
-		return;
+		ip6_local(w, out, p, iface);
+		return false;
 	}
-	if (r->type == FIB_UNICAST)
+	if (likely(r->type != FIB_KERNEL))
 		why = ipv6_forward_check(ip);
 	if (likely(why == DROP_NONE) && unlikely(p->flags & PKT_L2_GROUP))
 		why = DROP_l2_multicast;
 	if (likely(why == DROP_NONE) && unlikely(iface->flags & IFACE_CHECK_SOURCE))
 		why = forward_source_check(fib_lookup6(t->fib, (const void *)(ip + IP6_SRC)), iface);
-	if (unlikely(why != DROP_NONE))
+	if (likely(why == DROP_NONE && r->type == FIB_UNICAST))
+		return true;
+	if (why != DROP_NONE)
 		forward_error(out, IP6_ERROR, p, why);
-	else if (likely(r->type == FIB_UNICAST))
-		edge_push(out, IP6_FORWARD, p);
 	else
 		forward_refuse(out, IP6_ERROR, p, r->type);
+	return false;
 }
 
 static void ip6_input_run(struct worker *w, struct batch *in, struct edges *out)
 {
-	for (unsigned int i = 0; i < in->n; i++)
-		ip6_one(w, out, in->pkt[i]);
+	struct pkt **forward = edge_open(out, IP6_FORWARD);
+	unsigned int n = in->n;
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (likely(ip6_one(w, out, in->pkt[i])))
+			*forward++ = in->pkt[i];
+	}
+	edge_close(out, IP6_FORWARD, forward);
 }
 
 const struct stage stage_ip6_input = {

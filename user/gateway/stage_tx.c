@@ -11,15 +11,6 @@
 #include "user/gateway/worker.h"
 #include "user/net/pkt_csum.h"
 
-static void tx_drop(struct worker *w, struct pkt *p, enum drop why)
-{
-	static struct edges none;
-	struct edges out = none;
-
-	out.w = w;
-	edge_drop(&out, p, why);
-}
-
 /* One frame in place of a chain. */
 static struct pkt *linearize(struct worker *w, struct pkt *p)
 {
@@ -48,75 +39,99 @@ static struct pkt *linearize(struct worker *w, struct pkt *p)
 	return one;
 }
 
-static void port_send(struct worker *w, unsigned int port)
+static bool port_takes(uint32_t caps, const struct pkt *p)
 {
-	struct tx_batch *b = &w->txb[port];
+	return (p->csum != PKT_CSUM_PARTIAL || caps & PORT_CAP_TX_PARTIAL) && (p->n_frames == 1 || caps & PORT_CAP_TX_SG);
+}
+
+/* Do in software what the port cannot. Return: the packet to send, or NULL when it had to be dropped */
+static struct pkt *adapt(struct worker *w, struct edges *out, struct pkt *p, uint32_t caps)
+{
+	struct pkt *one;
+
+	if (p->csum == PKT_CSUM_PARTIAL && !(caps & PORT_CAP_TX_PARTIAL)) {
+		enum drop why = pkt_csum_complete(w->area, p);
+
+		if (why != DROP_NONE) {
+			edge_drop(out, p, why);
+			return NULL;
+		}
+		w->count->csum_completed_pkts++;
+	}
+	if (p->n_frames == 1 || caps & PORT_CAP_TX_SG)
+		return p;
+	one = linearize(w, p);
+	if (!one)
+		edge_drop(out, p, DROP_too_long);
+	return one;
+}
+
+static void port_send(struct worker *w, struct edges *out, unsigned int port, struct pkt **pkts, unsigned int n)
+{
 	struct port_queue *q = w->txq[port];
-	uint64_t pkts_before = q->counters->tx_pkts, bytes_before = q->counters->tx_bytes;
+	uint64_t pkts_before, bytes_before;
 	unsigned int sent = 0, tries = 0;
 
+	if (unlikely(!q)) {
+		for (unsigned int i = 0; i < n; i++)
+			cross_send(w, pkts[i]);
+		return;
+	}
 	if (unlikely(w->tapping >> port & 1))
-		taps_batch(w->taps, q, TAP_OUT, b->pkt, b->n);
+		taps_batch(w->taps, q, TAP_OUT, pkts, n);
+	pkts_before = q->counters->tx_pkts;
+	bytes_before = q->counters->tx_bytes;
 	w->tx_dirty |= UINT64_C(1) << port;
 	for (;;) {
-		sent += q->ops->tx(q, b->pkt + sent, b->n - sent);
+		sent += q->ops->tx(q, pkts + sent, n - sent);
 		/* A full ring gets one chance to move before packets are lost. */
-		if (likely(sent == b->n) || tries++ > 0)
+		if (likely(sent == n) || tries++ > 0)
 			break;
 		q->ops->flush(q);
 	}
 	/* What the port took and then dropped is in the drops: only the port knows what it sent. */
 	w->count->tx_pkts += q->counters->tx_pkts - pkts_before;
 	w->count->tx_bytes += q->counters->tx_bytes - bytes_before;
-	for (unsigned int i = sent; i < b->n; i++)
-		tx_drop(w, b->pkt[i], DROP_tx_ring_full);
-	b->n = 0;
+	for (unsigned int i = sent; i < n; i++)
+		edge_drop(out, pkts[i], DROP_tx_ring_full);
+}
+
+/* Those for one port, in their order. */
+static void port_send_some(struct worker *w, struct edges *out, unsigned int port, const struct batch *in)
+{
+	struct pkt *pkts[STAGE_BATCH_MAX];
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < in->n; i++) {
+		if (in->pkt[i]->port_out == port)
+			pkts[n++] = in->pkt[i];
+	}
+	port_send(w, out, port, pkts, n);
 }
 
 static void tx_run(struct worker *w, struct batch *in, struct edges *out)
 {
-	uint64_t touched = 0;
+	unsigned int n = in->n, kept = 0;
+	uint64_t ports = 0;
 
-	for (unsigned int i = 0; i < in->n; i++) {
+	for (unsigned int i = 0; i < n; i++) {
 		struct pkt *p = in->pkt[i];
 		uint32_t caps = w->port_caps[p->port_out];
-		struct tx_batch *b = &w->txb[p->port_out];
 
-		if (unlikely(p->csum == PKT_CSUM_PARTIAL && !(caps & PORT_CAP_TX_PARTIAL))) {
-			enum drop why = pkt_csum_complete(w->area, p);
-
-			if (why != DROP_NONE) {
-				edge_drop(out, p, why);
+		if (unlikely(!port_takes(caps, p))) {
+			p = adapt(w, out, p, caps);
+			if (!p)
 				continue;
-			}
-			w->count->csum_completed_pkts++;
 		}
-		if (unlikely(p->n_frames > 1 && !(caps & PORT_CAP_TX_SG))) {
-			struct pkt *one = linearize(w, p);
-
-			if (!one) {
-				edge_drop(out, p, DROP_too_long);
-				continue;
-			}
-			p = one;
-		}
-		if (unlikely(!w->txq[p->port_out])) {
-			cross_send(w, p);
-			continue;
-		}
-		b->pkt[b->n++] = p;
-		touched |= UINT64_C(1) << p->port_out;
-		if (b->n == WORKER_RX_MAX) {
-			port_send(w, p->port_out);
-			touched &= ~(UINT64_C(1) << p->port_out);
-		}
+		in->pkt[kept++] = p;
+		ports |= UINT64_C(1) << p->port_out;
 	}
-	while (touched) {
-		unsigned int port = (unsigned int)__builtin_ctzll(touched);
-
-		touched &= touched - 1;
-		port_send(w, port);
-	}
+	in->n = kept;
+	if (likely(is_pow2(ports)))
+		port_send(w, out, (unsigned int)__builtin_ctzll(ports), in->pkt, kept);
+	else
+		for (; ports; ports &= ports - 1)
+			port_send_some(w, out, (unsigned int)__builtin_ctzll(ports), in);
 }
 
 const struct stage stage_tx = { .name = "tx", .run = tx_run };

@@ -55,6 +55,8 @@ int tables_build(struct tables **out, const struct iface *ifaces, uint16_t n_ifa
 	t->n_ifaces = n_ifaces;
 	memcpy(t->ifaces, ifaces, n_ifaces * sizeof(*ifaces));
 	tagged_fill(t);
+	for (uint16_t i = 0; i < n_ifaces; i++)
+		t->clamps_mss |= ifaces[i].flags & IFACE_CLAMP_MSS;
 	*out = t;
 	return 0;
 }

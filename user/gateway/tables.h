@@ -36,6 +36,7 @@ struct tables {
 	struct fib *fib;			/* shared by all snapshots */
 	struct neigh_map *neighs;		/* owned */
 	uint16_t n_ifaces;
+	bool clamps_mss;			/* some interface does */
 	struct port_ifaces by_port[TABLES_PORTS_MAX];
 	struct tagged_iface *tagged;		/* owned */
 	struct iface *ifaces;			/* owned; index = id */
@@ -53,10 +54,9 @@ int tables_build(struct tables **out, const struct iface *ifaces, uint16_t n_ifa
 /** tables_free() - For epoch_retire(). */
 void tables_free(void *tables);
 
-/** tables_iface_of() - The interface that a frame came in by, or IFACE_NONE. */
-static inline uint16_t tables_iface_of(const struct tables *t, const struct pkt *p)
+/** tables_iface_of() - The interface that a frame came in by, of those of its port @pi, or IFACE_NONE. */
+static inline uint16_t tables_iface_of(const struct tables *t, const struct port_ifaces *pi, const struct pkt *p)
 {
-	const struct port_ifaces *pi = &t->by_port[p->port_in];
 	uint16_t outer, inner;
 
 	if (__builtin_expect(p->n_vlans == 0, 1))

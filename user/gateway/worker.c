@@ -49,6 +49,7 @@ static int graph_init(struct worker *w, struct fault *f)
 	for (unsigned int i = 0; i < w->n_stages; i++) {
 		w->stages[i] = graph[i];
 		w->edges[i].w = w;
+		w->reach[i] = UINT32_C(1) << i;
 		for (unsigned int e = 0; e < STAGE_EDGES_MAX && graph[i]->next[e]; e++) {
 			unsigned int to = stage_find(graph[i]->next[e]);
 
@@ -56,6 +57,7 @@ static int graph_init(struct worker *w, struct fault *f)
 				return fault_set(f, EINVAL, "stage %s: edge to unknown stage %s", graph[i]->name,
 						 graph[i]->next[e]);
 			w->edges[i].to[e] = &w->queue[to];
+			w->reach[i] |= UINT32_C(1) << to;
 		}
 	}
 	w->inject_to = &w->queue[stage_find("tx")];
@@ -89,6 +91,8 @@ int worker_init(struct worker *w, struct fault *f)
 	ratelimit_init(&w->echo_replies, w->limits.echo_rate, w->limits.echo_burst, w->now_ns);
 	if (w->limits.neigh_queue_pkts > NEIGH_WAIT_PKTS_MAX)
 		w->limits.neigh_queue_pkts = NEIGH_WAIT_PKTS_MAX;
+	if (w->limits.neigh_queue_pkts == 0)
+		w->limits.neigh_queue_pkts = 1;	/* RFC 1122 2.3.2.2 */
 	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (w->wake_fd < 0)
 		return fault_errno(f, "eventfd");
@@ -143,15 +147,28 @@ static void stage_run(struct worker *w, unsigned int i)
 		in->n = 0;
 }
 
+/* Which of these stages have something queued? Both by bit. */
+static uint32_t stages_waiting(const struct worker *w, uint32_t stages)
+{
+	uint32_t waiting = 0;
+
+	for (; stages; stages &= stages - 1) {
+		unsigned int i = (unsigned int)__builtin_ctz(stages);
+
+		waiting |= (uint32_t)(w->queue[i].n > 0) << i;
+	}
+	return waiting;
+}
+
 void worker_graph_run(struct worker *w)
 {
-	unsigned int i = w->n_stages;
+	uint32_t waiting = stages_waiting(w, (UINT32_C(1) << w->n_stages) - 1);
 
-	while (i-- > 0) {
-		if (w->queue[i].n == 0)
-			continue;
+	while (waiting) {
+		unsigned int i = 31 - (unsigned int)__builtin_clz(waiting);	/* the most downstream one: see stage.h */
+
 		stage_run(w, i);
-		i = w->n_stages;	/* the most downstream one first: see stage.h */
+		waiting = (waiting & ~w->reach[i]) | stages_waiting(w, w->reach[i]);
 	}
 }
 
@@ -202,17 +219,13 @@ unsigned int worker_step(struct worker *w)
 	for (unsigned int i = 0; i < w->n_rxq; i++) {
 		struct port_queue *q = w->rxq[i];
 		struct batch *in = &w->queue[0];
-		uint64_t bytes = 0;
+		uint64_t bytes_before = q->counters->rx_bytes;
 
 		in->n = q->ops->rx(q, in->pkt, WORKER_RX_MAX, w->now_ns);
 		if (in->n == 0)
 			continue;
-		for (unsigned int k = 0; k < in->n; k++) {
-			in->pkt[k]->port_in = q->port->id;
-			bytes += in->pkt[k]->total_bytes;
-		}
 		w->count->rx_pkts += in->n;
-		w->count->rx_bytes += bytes;
+		w->count->rx_bytes += q->counters->rx_bytes - bytes_before;
 		w->count->batches++;
 		total += in->n;
 		if (unlikely(w->tapping >> q->port->id & 1))
@@ -221,6 +234,22 @@ unsigned int worker_step(struct worker *w)
 	}
 	tx_flush(w);
 	return total;
+}
+
+unsigned int worker_round(struct worker *w)
+{
+	unsigned int n;
+
+	/* First, so that what waits leaves before what is received now: flows keep their order. */
+	if (unlikely(w->n_waits))
+		neigh_waits_check(w);
+	n = worker_step(w);
+	n += spsc_peek(&w->from_control, 1);
+	inject_receive(w);
+	if (w->engine->n_workers > 1)
+		n += cross_receive(w);
+	tx_flush(w);
+	return n;
 }
 
 static bool tx_pending(const struct worker *w)
@@ -320,14 +349,7 @@ void *worker_main(void *arg)
 		}
 		w->now_ns = clock_mono_ns();
 		w->tables = atomic_load_explicit(&e->tables, memory_order_acquire);
-		n = worker_step(w);
-		n += spsc_peek(&w->from_control, 1);
-		inject_receive(w);
-		if (e->n_workers > 1)
-			n += cross_receive(w);
-		if (unlikely(w->n_waits))
-			neigh_waits_check(w);
-		tx_flush(w);
+		n = worker_round(w);
 		if (n > 0) {
 			idle_since_ns = 0;
 			continue;

@@ -72,12 +72,6 @@ struct neigh_wait {
 	struct pkt *pkt[NEIGH_WAIT_PKTS_MAX];
 };
 
-/* Packets that wait for one port's transmit call. */
-struct tx_batch {
-	unsigned int n;
-	struct pkt *pkt[WORKER_RX_MAX];
-};
-
 /* Two rings between a pair of workers: packets one way, their frames' way home the other. */
 struct cross_link {
 	struct spsc pkts;	/* slots: struct pkt * */
@@ -87,7 +81,7 @@ struct cross_link {
 struct worker_limits {
 	uint32_t icmp_error_rate, icmp_error_burst;
 	uint32_t echo_rate, echo_burst;
-	unsigned int neigh_queue_pkts;
+	unsigned int neigh_queue_pkts;		/* 1 to NEIGH_WAIT_PKTS_MAX; worker_init() sees to it */
 	uint64_t spin_ns;
 };
 
@@ -110,10 +104,10 @@ struct worker {
 	unsigned int n_stages;
 	const struct stage *stages[STAGES_MAX];
 	struct edges edges[STAGES_MAX];
+	uint32_t reach[STAGES_MAX];		/* the stages that a stage's edges lead to and itself, by bit */
 	struct batch queue[STAGES_MAX];
 	struct batch *inject_to;		/* where frames of the control thread enter: in front of tx */
 	unsigned int neigh_stage;		/* whose edges released packets go on by */
-	struct tx_batch txb[TABLES_PORTS_MAX];
 	struct siphash_key hash_key;
 
 	/* -- stages' state ---------------------------------------------------------------------------------- */
@@ -157,6 +151,14 @@ void *worker_main(void *worker);
 
 /** worker_step() - One round: receive from each queue, run the graph, flush. Return: packets received */
 unsigned int worker_step(struct worker *w);
+
+/**
+ * worker_round() - What the thread does over and over: what waits for neighbours, worker_step(), frames of the control
+ * thread, packets of other workers.
+ *
+ * The caller has set now_ns and tables. Return: packets and messages that were there
+ */
+unsigned int worker_round(struct worker *w);
 
 /** worker_graph_run() - Run stages until every queue is empty. */
 void worker_graph_run(struct worker *w);

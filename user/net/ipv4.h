@@ -25,8 +25,8 @@ static inline uint32_t ipv4_hlen(const uint8_t *ip)
 static inline bool ipv4_csum_ok(const uint8_t *ip)
 {
 	if (likely(ip[0] == 0x45))
-		return csum_fold(csum_ipv4_header(ip, 5)) == 0;
-	return csum_fold(csum_ipv4_header(ip, ip[0] & 0x0f)) == 0;
+		return csum_is_zero(csum_ipv4_header64(ip, 5));
+	return csum_is_zero(csum_ipv4_header64(ip, ip[0] & 0x0f));
 }
 
 /** ipv4_set_csum() - Compute the header checksum anew. */
@@ -106,6 +106,9 @@ static inline bool ipv4_is_subnet_broadcast(const uint8_t *addr, const uint8_t *
 	return host != 0 && ((a ^ be32_at(net)) & ~host) == 0 && ((a & host) == host || (a & host) == 0);
 }
 
+/* First bytes of addresses that need no closer look: 1 to 223, but neither 127 nor 169, which may be link-local. */
+static const bool ipv4_is_plain[256] = { [1 ... 126] = true, [128 ... 168] = true, [170 ... 223] = true };
+
 /* Everything that is not plainly a host on both sides, out of line. */
 enum drop ipv4_addr_drop(const uint8_t *ip);
 
@@ -118,10 +121,7 @@ enum drop ipv4_addr_drop(const uint8_t *ip);
  */
 static inline enum drop ipv4_forward_check(const uint8_t *ip)
 {
-	uint32_t src = ip[IP4_SRC], dst = ip[IP4_DST];
-
-	/* 1 to 223 both, and neither 127 nor 169, which may be link-local */
-	if (likely(src - 1 < 223 && dst - 1 < 223 && src != 127 && dst != 127 && src != 169 && dst != 169))
+	if (likely(ipv4_is_plain[ip[IP4_SRC]] & ipv4_is_plain[ip[IP4_DST]]))
 		return DROP_NONE;
 	return ipv4_addr_drop(ip);
 }

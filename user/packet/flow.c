@@ -2,7 +2,6 @@
 #include "user/packet/pkt.h"
 
 #include "common/bytes.h"
-#include "common/csum.h"
 #include "common/siphash.h"
 #include "user/packet/wire.h"
 
@@ -55,31 +54,4 @@ uint32_t pkt_flow_hash(struct pkt *p, const struct siphash_key *key)
 		p->flow_hash = 0;
 	p->flags |= PKT_FLOW_HASH;
 	return p->flow_hash;
-}
-
-void pkt_find_partial(struct pkt *p)
-{
-	uint32_t bytes = pkt_l3_bytes(p) - (uint32_t)(p->l4 - p->l3);
-	const uint8_t *ip = pkt_l3(p);
-	uint16_t field;
-	uint32_t sum;
-
-	/* A fragment's checksum is whole: it covers what is in other packets. */
-	if (p->csum != PKT_CSUM_NONE || (p->flags & (PKT_L4 | PKT_FRAG)) != PKT_L4)
-		return;
-	if (p->proto == IPPROTO_TCP)
-		field = TCP_CSUM;
-	else if (p->proto == IPPROTO_UDP)
-		field = UDP_CSUM;
-	else
-		return;
-	if (p->family == AF_INET)
-		sum = csum_ipv4_pseudo(wire32_at(ip + IP4_SRC), wire32_at(ip + IP4_DST), bytes, p->proto);
-	else
-		sum = csum_ipv6_pseudo(ip + IP6_SRC, ip + IP6_DST, bytes, p->proto);
-	if (wire16_at(pkt_l4(p) + field) != csum_fold16(sum))
-		return;
-	p->csum = PKT_CSUM_PARTIAL;
-	p->csum_start = p->l4;
-	p->csum_offset = field;
 }

@@ -14,6 +14,7 @@
 #include "user/packet/pkt.h"
 
 #include "common/bytes.h"
+#include "common/csum.h"
 #include "user/packet/wire.h"
 
 #include <netinet/in.h>
@@ -411,6 +412,38 @@ static slow_path enum drop parse_ip(struct pkt *p)
 	return parse_ip4(p, p->off, flags);
 }
 
+/* Sum of the pseudo-header in front of @bytes bytes of transport, not folded. */
+static fast_path uint64_t pseudo_sum(const uint8_t *ip, uint32_t bytes, uint8_t proto, uint8_t family)
+{
+	if (family == AF_INET)
+		return csum_ipv4_pseudo64(wire32_at(ip + IP4_SRC), wire32_at(ip + IP4_DST), bytes, proto);
+	return csum_ipv6_pseudo64(ip + IP6_SRC, ip + IP6_DST, bytes, proto);
+}
+
+/* Mark the packet if its checksum field holds that sum, folded. A field of 0 is UDP's "none". */
+static fast_path void mark_if_partial(struct pkt *p, const uint8_t *h, uint32_t l4, uint16_t field, uint64_t pseudo)
+{
+	uint16_t check = wire16_at(h + field);
+
+	if (likely(check == 0 || !csum_is_zero(pseudo + (uint16_t)~check)))
+		return;
+	p->csum = PKT_CSUM_PARTIAL;
+	p->csum_start = (uint16_t)l4;
+	p->csum_offset = field;
+}
+
+void pkt_find_partial(struct pkt *p)
+{
+	uint32_t bytes = pkt_l3_bytes(p) - (uint32_t)(p->l4 - p->l3);
+
+	/* A fragment's checksum is whole: it covers what is in other packets. */
+	if (p->csum != PKT_CSUM_NONE || (p->flags & (PKT_L4 | PKT_FRAG)) != PKT_L4)
+		return;
+	if (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP)
+		mark_if_partial(p, pkt_l4(p), p->l4, p->proto == IPPROTO_TCP ? TCP_CSUM : UDP_CSUM,
+				pseudo_sum(pkt_l3(p), bytes, p->proto, p->family));
+}
+
 /* Write what is known of a common packet. All but @p, @total and @hlen are constants where this is called. */
 static fast_path void found_common(struct pkt *p, const uint8_t *h, uint32_t skip, uint32_t ip_hlen, uint32_t total,
 				   uint32_t hlen, uint8_t proto, uint8_t family, uint32_t flags)
@@ -420,12 +453,12 @@ static fast_path void found_common(struct pkt *p, const uint8_t *h, uint32_t ski
 	p->total_bytes = skip + total;
 	p->len = (uint16_t)(skip + total);
 	p->l3 = (uint16_t)l3;
-	memcpy(&p->sport, h, 4);
 	p->l4 = (uint16_t)(l3 + ip_hlen);
-	p->tcp_flags = proto == IPPROTO_TCP ? h[TCP_FLAGS] : 0;
 	p->payload = (uint16_t)(l3 + ip_hlen + hlen);
+	memcpy(&p->sport, h, 4);
 	p->family = family;
 	p->proto = proto;
+	p->tcp_flags = proto == IPPROTO_TCP ? h[TCP_FLAGS] : 0;
 	p->ether_type = family == AF_INET ? htons(ETHERTYPE_IP4) : htons(ETHERTYPE_IP6);
 	p->n_vlans = 0;
 	p->flags = (uint16_t)((p->flags & ~PARSE_FLAGS) | flags | PKT_L4);
@@ -437,9 +470,10 @@ static fast_path void found_common(struct pkt *p, const uint8_t *h, uint32_t ski
  *
  * @ip: the IP header; all of it and as much as a UDP header are known to be in the frame
  * @skip: bytes in front of it
+ * @partials: look for a partial checksum, too
  */
 static fast_path bool try_common(struct pkt *p, const uint8_t *ip, uint32_t skip, uint32_t ip_hlen, uint32_t total,
-				 uint8_t proto, uint8_t family, uint32_t flags)
+				 uint8_t proto, uint8_t family, uint32_t flags, bool partials)
 {
 	const uint8_t *h = ip + ip_hlen;
 	uint32_t hlen;
@@ -450,6 +484,9 @@ static fast_path bool try_common(struct pkt *p, const uint8_t *ip, uint32_t skip
 		if (unlikely(total < ip_hlen + UDP_HLEN_BYTES))
 			return false;
 		found_common(p, h, skip, ip_hlen, total, UDP_HLEN_BYTES, IPPROTO_UDP, family, flags);
+		if (partials && likely(p->csum == PKT_CSUM_NONE))
+			mark_if_partial(p, h, p->off + skip + ip_hlen, UDP_CSUM,
+					pseudo_sum(ip, total - ip_hlen, IPPROTO_UDP, family));
 		return true;
 	}
 	if (unlikely(proto != IPPROTO_TCP || total < ip_hlen + TCP_HLEN_MIN))
@@ -458,10 +495,13 @@ static fast_path bool try_common(struct pkt *p, const uint8_t *ip, uint32_t skip
 	if (unlikely(hlen < TCP_HLEN_MIN || total < ip_hlen + hlen))
 		return false;
 	found_common(p, h, skip, ip_hlen, total, hlen, IPPROTO_TCP, family, flags);
+	if (partials && likely(p->csum == PKT_CSUM_NONE))
+		mark_if_partial(p, h, p->off + skip + ip_hlen, TCP_CSUM,
+				pseudo_sum(ip, total - ip_hlen, IPPROTO_TCP, family));
 	return true;
 }
 
-static fast_path bool try_common_ip4(struct pkt *p, const uint8_t *ip, uint32_t skip, uint32_t flags)
+static fast_path bool try_common_ip4(struct pkt *p, const uint8_t *ip, uint32_t skip, uint32_t flags, bool partials)
 {
 	__be16 frag;
 
@@ -472,42 +512,60 @@ static fast_path bool try_common_ip4(struct pkt *p, const uint8_t *ip, uint32_t 
 		return false;
 	if (frag & htons(IP4_FRAG_DF))
 		flags |= PKT_DF;
-	return try_common(p, ip, skip, IP4_HLEN_MIN, be16_at(ip + IP4_TOTAL), ip[IP4_PROTO], AF_INET, flags);
+	return try_common(p, ip, skip, IP4_HLEN_MIN, be16_at(ip + IP4_TOTAL), ip[IP4_PROTO], AF_INET, flags,
+			  partials);
 }
 
-static fast_path bool try_common_ip6(struct pkt *p, const uint8_t *ip, uint32_t skip, uint32_t flags)
+static fast_path bool try_common_ip6(struct pkt *p, const uint8_t *ip, uint32_t skip, uint32_t flags, bool partials)
 {
 	if (unlikely(p->len < skip + IP6_HLEN + UDP_HLEN_BYTES || ip[0] >> 4 != 6))
 		return false;
 	return try_common(p, ip, skip, IP6_HLEN, (uint32_t)IP6_HLEN + be16_at(ip + IP6_PLEN), ip[IP6_NEXT], AF_INET6,
-			  flags | PKT_DF);
+			  flags | PKT_DF, partials);
 }
 
-enum drop pkt_parse_eth(struct pkt *p)
+/* Is this a common packet behind an Ethernet header? Then it is parsed. */
+static fast_path bool try_common_eth(struct pkt *p, bool partials)
 {
-	const uint8_t *eth = pkt_data(p);
+	const uint8_t *eth = pkt_data(p), *ip = eth + ETH_HLEN_BYTES;
 	uint32_t flags;
 	__be16 type;
 
 	if (unlikely(p->len < ETH_HLEN_BYTES))
-		return parse_eth(p);
+		return false;
 	type = wire16_at(eth + ETH_TYPE);
 	flags = PKT_L2 | (eth[ETH_DST] & 1u) * PKT_L2_GROUP;
-	if (type == htons(ETHERTYPE_IP4)) {
-		if (likely(try_common_ip4(p, eth + ETH_HLEN_BYTES, ETH_HLEN_BYTES, flags)))
-			return DROP_NONE;
-	} else if (type == htons(ETHERTYPE_IP6)) {
-		if (likely(try_common_ip6(p, eth + ETH_HLEN_BYTES, ETH_HLEN_BYTES, flags)))
-			return DROP_NONE;
-	}
-	return parse_eth(p);
+	if (type == htons(ETHERTYPE_IP4))
+		return try_common_ip4(p, ip, ETH_HLEN_BYTES, flags, partials);
+	if (type == htons(ETHERTYPE_IP6))
+		return try_common_ip6(p, ip, ETH_HLEN_BYTES, flags, partials);
+	return false;
+}
+
+enum drop pkt_parse_eth(struct pkt *p)
+{
+	return likely(try_common_eth(p, false)) ? DROP_NONE : parse_eth(p);
+}
+
+static slow_path enum drop parse_eth_partial(struct pkt *p)
+{
+	enum drop why = parse_eth(p);
+
+	if (why == DROP_NONE)
+		pkt_find_partial(p);
+	return why;
+}
+
+enum drop pkt_parse_eth_partial(struct pkt *p)
+{
+	return likely(try_common_eth(p, true)) ? DROP_NONE : parse_eth_partial(p);
 }
 
 enum drop pkt_parse_ip(struct pkt *p)
 {
 	const uint8_t *ip = pkt_data(p);
 
-	if (likely(try_common_ip4(p, ip, 0, 0)) || likely(try_common_ip6(p, ip, 0, 0)))
+	if (likely(try_common_ip4(p, ip, 0, 0, false)) || likely(try_common_ip6(p, ip, 0, 0, false)))
 		return DROP_NONE;
 	return parse_ip(p);
 }

@@ -57,7 +57,7 @@ enum pkt_flag {
 	PKT_FRAG_LATER = 1 << 2,/* a fragment that carries no transport header */
 	PKT_L4 = 1 << 3,	/* a whole transport header was found: ports and tcp_flags are valid */
 	PKT_IP_OPTIONS = 1 << 4,/* IPv4 options or IPv6 extension headers */
-	PKT_L2_GROUP = 1 << 5,	/* link-layer destination is broadcast or multicast */
+	PKT_L2_GROUP = 1 << 5,	/* received by a link-layer destination that is broadcast or multicast */
 	PKT_RX_HASH = 1 << 6,	/* rx_hash is the device's */
 	PKT_RX_TIME = 1 << 7,	/* rx_time_ns is the device's; else the batch's time */
 	PKT_FLOW_HASH = 1 << 8,	/* flow_hash is computed */
@@ -177,6 +177,9 @@ enum drop pkt_parse_ip(struct pkt *p);
  * happens to equal that sum is finished to the same value again, so it does no harm.
  */
 void pkt_find_partial(struct pkt *p);
+
+/** pkt_parse_eth_partial() - pkt_parse_eth() and pkt_find_partial() in one, for ports that want both for every packet. */
+enum drop pkt_parse_eth_partial(struct pkt *p);
 
 struct siphash_key;
 

@@ -39,7 +39,7 @@ struct port_ops {
 	/**
 	 * rx - Receive.
 	 *
-	 * Packets are in PLACE_ENGINE with off, len, total_bytes, n_frames, next set, the rest of the metadata
+	 * Packets are in PLACE_ENGINE with off, len, total_bytes, n_frames, next, port_in set, the rest of the metadata
 	 * zeroed, and what the port knows filled in (rx_hash, rx_time_ns, csum, gso). Refills the fill ring.
 	 * Return: how many, at most @max
 	 */

@@ -223,6 +223,20 @@ unsigned int worker_step(struct worker *w)
 	return total;
 }
 
+unsigned int worker_round(struct worker *w)
+{
+	unsigned int n = worker_step(w);
+
+	n += spsc_peek(&w->from_control, 1);
+	inject_receive(w);
+	if (w->engine->n_workers > 1)
+		n += cross_receive(w);
+	if (unlikely(w->n_waits))
+		neigh_waits_check(w);
+	tx_flush(w);
+	return n;
+}
+
 static bool tx_pending(const struct worker *w)
 {
 	for (unsigned int i = 0; i < TABLES_PORTS_MAX; i++)
@@ -320,14 +334,7 @@ void *worker_main(void *arg)
 		}
 		w->now_ns = clock_mono_ns();
 		w->tables = atomic_load_explicit(&e->tables, memory_order_acquire);
-		n = worker_step(w);
-		n += spsc_peek(&w->from_control, 1);
-		inject_receive(w);
-		if (e->n_workers > 1)
-			n += cross_receive(w);
-		if (unlikely(w->n_waits))
-			neigh_waits_check(w);
-		tx_flush(w);
+		n = worker_round(w);
 		if (n > 0) {
 			idle_since_ns = 0;
 			continue;

@@ -159,6 +159,14 @@ void *worker_main(void *worker);
 /** worker_step() - One round: receive from each queue, run the graph, flush. Return: packets received */
 unsigned int worker_step(struct worker *w);
 
+/**
+ * worker_round() - What the thread does over and over: worker_step(), then frames of the control thread, packets of
+ * other workers, and what waits for neighbours.
+ *
+ * The caller has set now_ns and tables. Return: packets and messages that were there
+ */
+unsigned int worker_round(struct worker *w);
+
 /** worker_graph_run() - Run stages until every queue is empty. */
 void worker_graph_run(struct worker *w);
 

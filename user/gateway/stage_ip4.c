@@ -10,15 +10,22 @@
 
 enum { IP4_FORWARD, IP4_LOCAL, IP4_ERROR };
 
-static enum drop header_check(const struct pkt *p, const uint8_t *ip)
+/* Addresses and how they came, whatever the routes say but for what is this node's own. */
+static enum drop header_check(const struct pkt *p, const uint8_t *ip, enum fib_type type)
 {
 	if (unlikely(!ipv4_csum_ok(ip)))
 		return DROP_ip4_checksum;
-	/* RFC 1812 5.3.4: a unicast packet in a link-layer broadcast is not to be forwarded. */
-	if (unlikely(p->flags & PKT_L2_GROUP))
-		return ipv4_is_multicast(ip + IP4_DST) ? DROP_multicast :
-		       ipv4_is_limited_broadcast(ip + IP4_DST) ? DROP_broadcast : DROP_l2_multicast;
-	return DROP_NONE;
+	if (unlikely(p->flags & PKT_L2_GROUP)) {
+		if (ipv4_is_multicast(ip + IP4_DST))
+			return DROP_multicast;
+		if (ipv4_is_limited_broadcast(ip + IP4_DST) || type == FIB_BROADCAST)
+			return DROP_broadcast;
+		/* RFC 1812 5.3.4: a unicast packet in a link-layer broadcast is not to be forwarded. */
+		return DROP_l2_multicast;
+	}
+	if (likely(type != FIB_LOCAL && type != FIB_KERNEL))
+		return ipv4_forward_check(ip);
+	return ipv4_is_host(ip + IP4_SRC) ? DROP_NONE : DROP_martian_source;
 }
 
 static void ip4_input_run(struct worker *w, struct batch *in, struct edges *out)
@@ -29,15 +36,9 @@ static void ip4_input_run(struct worker *w, struct batch *in, struct edges *out)
 		struct pkt *p = in->pkt[i];
 		const uint8_t *ip = pkt_l3(p);
 		const struct fib_route *r = fib_lookup4(t->fib, wire32_at(ip + IP4_DST));
-		enum drop why = header_check(p, ip);
+		enum drop why = header_check(p, ip, r->type);
 
 		p->route = r;
-		if (likely(why == DROP_NONE)) {
-			if (likely(r->type == FIB_UNICAST))
-				why = ipv4_forward_check(ip);
-			else if (!ipv4_is_host(ip + IP4_SRC))
-				why = DROP_martian_source;
-		}
 		if (likely(why == DROP_NONE) && unlikely(t->ifaces[p->iface_in].flags & IFACE_CHECK_SOURCE))
 			why = forward_source_check(fib_lookup4(t->fib, wire32_at(ip + IP4_SRC)),
 						   &t->ifaces[p->iface_in]);

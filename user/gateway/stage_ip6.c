@@ -24,22 +24,34 @@ static bool is_nd(const struct pkt *p)
 	return type >= ICMP6_ROUTER_SOLICIT && type <= ICMP6_REDIRECT;
 }
 
-/* For an address of this node's own, or for a group. */
-static void ip6_local(struct edges *out, struct pkt *p)
+/* For an address of this node's own. Link-local sources have no route, and are right on every link. */
+static void ip6_local(struct worker *w, struct edges *out, struct pkt *p, const struct iface *iface)
 {
-	if (is_nd(p))
+	const uint8_t *src = pkt_l3(p) + IP6_SRC;
+	enum drop why = DROP_NONE;
+
+	if (is_nd(p)) {
 		edge_push(out, IP6_PUNT, p);
-	else if (!ipv6_is_host(pkt_l3(p) + IP6_SRC))
-		edge_drop(out, p, DROP_martian_source);
+		return;
+	}
+	if (!ipv6_is_host(src))
+		why = DROP_martian_source;
+	else if (p->flags & PKT_L2_GROUP)
+		why = DROP_l2_multicast;
+	else if (iface->flags & IFACE_CHECK_SOURCE && !ipv6_is_link_local(src))
+		why = forward_source_check(fib_lookup6(w->tables->fib, (const void *)src), iface);
+	if (why != DROP_NONE)
+		edge_drop(out, p, why);
 	else
 		edge_push(out, IP6_LOCAL, p);
 }
 
 /* Multicast and link-local destinations never leave the link: no route is asked. */
-static void ip6_on_link(struct edges *out, struct pkt *p, const struct iface *iface, const uint8_t *dst)
+static void ip6_on_link(struct worker *w, struct edges *out, struct pkt *p, const struct iface *iface,
+			const uint8_t *dst)
 {
 	if (iface_has_addr(iface, AF_INET6, dst))
-		ip6_local(out, p);
+		ip6_local(w, out, p, iface);
 	else if (!ipv6_is_multicast(dst))
 		edge_drop(out, p, DROP_link_scope);
 	else if (is_nd(p))
@@ -57,16 +69,16 @@ static void ip6_one(struct worker *w, struct edges *out, struct pkt *p)
 	const struct fib_route *r;
 
 	if (unlikely(dst[0] >= 0xfe && (ipv6_is_multicast(dst) || ipv6_is_link_local(dst)))) {
-		ip6_on_link(out, p, iface, dst);
+		ip6_on_link(w, out, p, iface, dst);
 		return;
 	}
 	r = fib_lookup6(t->fib, (const void *)dst);
 	p->route = r;
 	if (unlikely(r->type == FIB_LOCAL)) {
-		ip6_local(out, p);
+		ip6_local(w, out, p, iface);
 		return;
 	}
-	if (r->type == FIB_UNICAST)
+	if (likely(r->type != FIB_KERNEL))
 		why = ipv6_forward_check(ip);
 	if (likely(why == DROP_NONE) && unlikely(p->flags & PKT_L2_GROUP))
 		why = DROP_l2_multicast;

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "common/csum.h"
+#include "tests/unit/gateway/memtun.h"
 #include "user/gateway/engine.h"
 #include "user/packet/memport.h"
 #include "user/packet/wire.h"
@@ -33,9 +34,15 @@ struct rig {
 	struct port port[RIG_PORTS];
 	struct port_queue *q[RIG_PORTS];
 	struct sluice_port_counters counters[RIG_PORTS];
-	struct iface iface[RIG_PORTS + 2];
+	struct iface iface[RIG_PORTS + 4];
 	uint16_t n_ifaces;
 	uint64_t version;
+	struct rig_neigh {
+		uint16_t iface;
+		const char *addr;
+		const uint8_t *mac;
+	} neighs[8];			/* beside h1 and h2 */
+	unsigned int n_neighs;
 	bool no_neighbours;		/* publish none */
 	bool failed_neighbours;		/* publish h2 as one that did not answer */
 };
@@ -53,6 +60,7 @@ static inline void rig_addr(struct iface *iface, const char *text, uint8_t len, 
 	a->family = strchr(text, ':') ? AF_INET6 : AF_INET;
 	a->prefix_len = len;
 	a->engine = engine;
+	a->state = IFACE_ADDR_PREFERRED;
 	inet_pton(a->family, text, a->addr);
 }
 
@@ -100,9 +108,18 @@ static inline void rig_publish(struct rig *r)
 		rig_neigh(m, WAN, "10.2.0.2", MAC_H2, r->failed_neighbours);
 		rig_neigh(m, WAN, "fd02::2", MAC_H2, r->failed_neighbours);
 	}
+	for (unsigned int i = 0; i < r->n_neighs; i++)
+		rig_neigh(m, r->neighs[i].iface, r->neighs[i].addr, r->neighs[i].mac, false);
 	if (tables_build(&t, r->iface, r->n_ifaces, m, r->e->fib, ++r->version, &r->f))
 		rig_fail(r, "tables_build");
 	engine_publish(r->e, t);
+}
+
+/* Publish, with one more neighbour from now on. */
+static inline void rig_publish_with(struct rig *r, uint16_t iface, const char *addr, const uint8_t *mac)
+{
+	r->neighs[r->n_neighs++] = (struct rig_neigh){ iface, addr, mac };
+	rig_publish(r);
 }
 
 static inline void rig_port(struct rig *r, unsigned int i, const char *name, const uint8_t *mac, uint32_t caps,
@@ -120,7 +137,9 @@ static inline void rig_port(struct rig *r, unsigned int i, const char *name, con
 	snprintf(p->name, sizeof(p->name), "%s", name);
 	if (mac)
 		memcpy(p->mac, mac, 6);
-	if (memport_open(p, &qp, params, &r->q[i], &r->f))
+	if (!mac)
+		r->q[i] = memtun_open(p, &qp, caps);
+	else if (memport_open(p, &qp, params, &r->q[i], &r->f))
 		rig_fail(r, "memport_open");
 	p->caps |= caps;
 	engine_port_attach(r->e, p, first_worker);
@@ -128,6 +147,24 @@ static inline void rig_port(struct rig *r, unsigned int i, const char *name, con
 	snprintf(r->iface[i].name, sizeof(r->iface[i].name), "%s", name);
 	if (mac)
 		memcpy(r->iface[i].mac, mac, 6);
+	else
+		r->iface[i].flags = IFACE_NO_L2;
+	iface_set_l2(&r->iface[i]);
+}
+
+/* A VLAN on a port, or with @inner a VLAN in a service VLAN. Return: its interface id */
+static inline uint16_t rig_vlan(struct rig *r, unsigned int port, uint16_t outer, uint16_t inner)
+{
+	uint16_t id = r->n_ifaces++;
+	struct iface *i = &r->iface[id];
+
+	*i = (struct iface){ .id = id, .port = (uint16_t)port, .up = true, .mtu_bytes = 1500,
+			     .n_vlans = inner ? 2 : 1 };
+	i->vlan[0] = (struct iface_vlan){ inner ? ETHERTYPE_STAG : ETHERTYPE_CTAG, outer };
+	i->vlan[1] = (struct iface_vlan){ ETHERTYPE_CTAG, inner };
+	memcpy(i->mac, r->port[port].mac, 6);
+	iface_set_l2(i);
+	return id;
 }
 
 static inline void rig_init_with(struct rig *r, uint32_t n_frames, uint32_t caps)
@@ -140,7 +177,6 @@ static inline void rig_init_with(struct rig *r, uint32_t n_frames, uint32_t caps
 		.neigh_quota_frames = 64, .trace_records = 256,
 	};
 	struct memport_params mp = { .tx_metadata = caps & PORT_CAP_TX_PARTIAL, .tx_frames_max = 1 };
-	struct memport_params tp = { .tx_metadata = true, .tx_frames_max = PKT_FRAMES_MAX };
 
 	memset(r, 0, sizeof(*r));
 	if (engine_create(&r->e, &params, &r->f))
@@ -148,7 +184,8 @@ static inline void rig_init_with(struct rig *r, uint32_t n_frames, uint32_t caps
 	r->w = r->e->workers[0];
 	rig_port(r, LAN, "lan", MAC_LAN, PORT_CAP_RX_PARTIAL, &mp);
 	rig_port(r, WAN, "wan", MAC_WAN, PORT_CAP_RX_PARTIAL, &mp);
-	rig_port(r, TUN, "tun", NULL, PORT_CAP_TX_TSO4 | PORT_CAP_TX_TSO6 | PORT_CAP_TX_SG, &tp);
+	rig_port(r, TUN, "tun", NULL, PORT_CAP_TX_PARTIAL | PORT_CAP_TX_TSO4 | PORT_CAP_TX_TSO6 | PORT_CAP_TX_SG |
+		 PORT_CAP_RX_GSO, NULL);
 	r->n_ifaces = RIG_PORTS;
 	rig_addr(&r->iface[LAN], "10.1.0.1", 24, true);
 	rig_addr(&r->iface[LAN], "fd01::1", 64, true);
@@ -193,10 +230,14 @@ static inline uint32_t rig_fini(struct rig *r)
 static inline void rig_step(struct rig *r)
 {
 	r->w->tables = atomic_load(&r->e->tables);
-	worker_step(r->w);
-	neigh_waits_check(r->w);
+	worker_round(r->w);
 	for (unsigned int i = 0; i < RIG_PORTS; i++)
 		r->q[i]->ops->flush(r->q[i]);
+}
+
+static inline void rig_later(struct rig *r, uint64_t ns)
+{
+	r->w->now_ns += ns;
 }
 
 static inline uint64_t rig_drops(const struct rig *r, enum drop why)
@@ -331,13 +372,37 @@ static inline void frame_echo(struct frame *f, const char *src, const char *dst,
 		put_wire16(f->b + f->l4 + 2, csum_fold(csum_partial(f->b + f->l4, 8 + payload, 0)));
 }
 
+/* The port receives a frame. */
+static inline void rig_inject(struct rig *r, unsigned int port, const struct frame *f)
+{
+	if (port == TUN ? !memtun_inject(r->q[port], f->b, f->len, NULL) : memport_inject(r->q[port], f->b, f->len) != 0)
+		rig_fail(r, "inject");
+}
+
+/* It receives one frame, the engine does its work. */
+static inline void rig_in(struct rig *r, unsigned int port, const struct frame *f)
+{
+	rig_inject(r, port, f);
+	rig_step(r);
+}
+
 /* What left by a port; offsets as of a packet without VLAN tags or IPv4 options. */
 static inline bool rig_sent(struct rig *r, unsigned int port, struct frame *f, struct memport_sent *sent)
 {
-	struct memport_sent s;
+	struct memport_sent s = { 0 };
 
-	if (!memport_capture(r->q[port], f->b, sizeof(f->b), &s))
+	if (port == TUN) {
+		struct virtio_net_hdr h;
+
+		s.bytes = memtun_capture(r->q[port], f->b, sizeof(f->b), &h, &s.n_frames);
+		if (s.bytes == 0)
+			return false;
+		s.partial = h.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		s.csum_start = h.csum_start;
+		s.csum_offset = h.csum_offset;
+	} else if (!memport_capture(r->q[port], f->b, sizeof(f->b), &s)) {
 		return false;
+	}
 	f->len = s.bytes;
 	f->l3 = r->port[port].has_l2 ? 14 : 0;
 	f->l4 = (uint16_t)(f->l3 + (f->b[f->l3] >> 4 == 6 ? 40 : 20));

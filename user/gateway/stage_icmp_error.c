@@ -11,17 +11,31 @@
 
 enum { ERROR_OUT };
 
+static bool is_link_local(const struct iface_addr *a)
+{
+	return a->family == AF_INET6 && ipv6_is_link_local(a->addr);
+}
+
 /*
  * RFC 1812 4.3.2.4: an address of the interface the error leaves by, which for all but asymmetric paths is the one the
- * packet came in by; it is also what traceroute should show. An interface without one borrows another's.
+ * packet came in by; it is also what traceroute should show. An interface without one that reaches as far as the sender
+ * borrows another's: a link-local source would not pass the next router.
  */
 static const struct iface_addr *error_source(const struct tables *t, const struct pkt *p)
 {
 	const uint8_t *to = pkt_l3(p) + (p->family == AF_INET ? IP4_SRC : IP6_SRC);
-	const struct iface_addr *a = iface_source_for(&t->ifaces[p->iface_in], p->family, to);
+	bool on_link = p->family == AF_INET6 && ipv6_is_link_local(to);
+	const struct iface_addr *a = NULL;
 
-	for (unsigned int i = 0; !a && i < t->n_ifaces; i++)
-		a = iface_source_for(&t->ifaces[i], p->family, to);
+	/* A packet that has waited for its neighbour may be older than the tables. */
+	if (likely(p->iface_in < t->n_ifaces))
+		a = iface_source_for(&t->ifaces[p->iface_in], p->family, to);
+	for (unsigned int i = 0; i < t->n_ifaces && (!a || (is_link_local(a) && !on_link)); i++) {
+		const struct iface_addr *other = iface_source_for(&t->ifaces[i], p->family, to);
+
+		if (other && !is_link_local(other))
+			a = other;
+	}
 	return a;
 }
 
@@ -30,6 +44,9 @@ static struct pkt *error_for(struct worker *w, struct pkt *p)
 	const struct iface_addr *src;
 	struct pkt *e;
 
+	/* What was made here: the sender is this node. */
+	if (p->flags & PKT_LOCAL_OUT)
+		return NULL;
 	if (icmp_error_forbidden(p, (enum icmp_cause)p->error_cause)) {
 		w->count->icmp_errors_forbidden++;
 		return NULL;

@@ -19,6 +19,9 @@ static enum drop out_route(struct worker *w, struct pkt *p)
 	const struct fib_route *r;
 
 	if (p->family == AF_INET6 && ipv6_is_link_local(dst6)) {
+		/* The tables may have changed since: see error_source(). */
+		if (unlikely(p->iface_in >= t->n_ifaces))
+			return DROP_no_port;
 		/* The answer to something from that link goes back to it (RFC 4007 6). */
 		p->route = NULL;
 		p->iface_out = p->iface_in;

@@ -35,22 +35,35 @@ static void icmp_input(struct worker *w, struct edges *out, struct pkt *p)
 	edge_push(out, LOCAL_OUT, p);
 }
 
-/* Where the IPv6 header, or the extension header in front of the transport, says what follows: RFC 4443 3.4. */
+/* Where the IPv6 header, or the last extension header, says what follows: RFC 4443 3.4. */
 static uint32_t next_header_offset(const struct pkt *p)
 {
 	const uint8_t *ip = pkt_l3(p);
 	uint32_t at = IP6_HLEN, len = (uint32_t)(p->l4 - p->l3), field = IP6_NEXT;
 
 	while (at < len) {
+		uint8_t type = ip[field];
+
 		field = at;
-		at += ip[at] == IPPROTO_AH ? (ip[at + 1] + 2u) * 4 : (ip[at + 1] + 1u) * 8;
+		if (type == IPPROTO_FRAGMENT)
+			at += IP6_FRAG_HLEN;	/* no length, and what stands there means nothing */
+		else if (type == IPPROTO_AH)
+			at += (ip[at + 1] + 2u) * 4;
+		else
+			at += (ip[at + 1] + 1u) * 8;
 	}
 	return field;
 }
 
+static bool is_icmp(const struct pkt *p)
+{
+	return p->proto == (p->family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+}
+
 static void refuse(struct edges *out, struct pkt *p)
 {
-	if (p->proto == IPPROTO_TCP)
+	/* No next header (RFC 8200 4.7): there is nothing that could be refused. */
+	if (p->proto == IPPROTO_TCP || (p->proto == IPPROTO_NONE && p->family == AF_INET6))
 		edge_drop(out, p, DROP_no_listener);
 	else if (p->proto == IPPROTO_UDP)
 		forward_no_listener(out, LOCAL_ERROR, p, ICMP_CAUSE_PORT, 0);
@@ -67,7 +80,9 @@ static void local_run(struct worker *w, struct batch *in, struct edges *out)
 		w->count->local_pkts++;
 		if (p->flags & PKT_FRAG)
 			edge_drop(out, p, DROP_local_fragment);
-		else if (p->proto == (p->family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6))
+		else if (!(p->flags & PKT_L4) && (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP || is_icmp(p)))
+			edge_drop(out, p, DROP_l4_short);
+		else if (is_icmp(p))
 			icmp_input(w, out, p);
 		else
 			refuse(out, p);

@@ -89,6 +89,8 @@ int worker_init(struct worker *w, struct fault *f)
 	ratelimit_init(&w->echo_replies, w->limits.echo_rate, w->limits.echo_burst, w->now_ns);
 	if (w->limits.neigh_queue_pkts > NEIGH_WAIT_PKTS_MAX)
 		w->limits.neigh_queue_pkts = NEIGH_WAIT_PKTS_MAX;
+	if (w->limits.neigh_queue_pkts == 0)
+		w->limits.neigh_queue_pkts = 1;	/* RFC 1122 2.3.2.2 */
 	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (w->wake_fd < 0)
 		return fault_errno(f, "eventfd");
@@ -225,14 +227,16 @@ unsigned int worker_step(struct worker *w)
 
 unsigned int worker_round(struct worker *w)
 {
-	unsigned int n = worker_step(w);
+	unsigned int n;
 
+	/* First, so that what waits leaves before what is received now: flows keep their order. */
+	if (unlikely(w->n_waits))
+		neigh_waits_check(w);
+	n = worker_step(w);
 	n += spsc_peek(&w->from_control, 1);
 	inject_receive(w);
 	if (w->engine->n_workers > 1)
 		n += cross_receive(w);
-	if (unlikely(w->n_waits))
-		neigh_waits_check(w);
 	tx_flush(w);
 	return n;
 }

@@ -87,7 +87,7 @@ struct cross_link {
 struct worker_limits {
 	uint32_t icmp_error_rate, icmp_error_burst;
 	uint32_t echo_rate, echo_burst;
-	unsigned int neigh_queue_pkts;
+	unsigned int neigh_queue_pkts;		/* 1 to NEIGH_WAIT_PKTS_MAX; worker_init() sees to it */
 	bool redirects;
 	uint64_t spin_ns;
 };
@@ -160,8 +160,8 @@ void *worker_main(void *worker);
 unsigned int worker_step(struct worker *w);
 
 /**
- * worker_round() - What the thread does over and over: worker_step(), then frames of the control thread, packets of
- * other workers, and what waits for neighbours.
+ * worker_round() - What the thread does over and over: what waits for neighbours, worker_step(), frames of the control
+ * thread, packets of other workers.
  *
  * The caller has set now_ns and tables. Return: packets and messages that were there
  */

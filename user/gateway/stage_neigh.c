@@ -45,7 +45,8 @@ static struct neigh_wait *wait_find(struct worker *w, uint16_t iface, uint8_t fa
 	return NULL;
 }
 
-static struct neigh_wait *wait_create(struct worker *w, uint16_t iface, uint8_t family, const uint8_t *addr)
+static struct neigh_wait *wait_create(struct worker *w, uint16_t iface, uint8_t family, const uint8_t *addr,
+				      enum drop *why)
 {
 	size_t bytes = family == AF_INET ? 4 : 16;
 	struct ctl_msg m = { .kind = CTL_RESOLVE, .family = family, .iface = iface };
@@ -54,9 +55,11 @@ static struct neigh_wait *wait_create(struct worker *w, uint16_t iface, uint8_t 
 	for (unsigned int i = 0; i < NEIGH_WAITS_MAX && !nw; i++)
 		if (w->waits[i].family == 0)
 			nw = &w->waits[i];
+	*why = DROP_neigh_table_full;
 	if (!nw)
 		return NULL;
 	memcpy(m.addr, addr, bytes);
+	*why = DROP_control_full;
 	if (!engine_tell(w, &m))
 		return NULL;
 	w->count->neigh_requests++;
@@ -73,11 +76,12 @@ static struct neigh_wait *wait_create(struct worker *w, uint16_t iface, uint8_t 
 static void wait_for(struct worker *w, struct edges *out, struct pkt *p, uint8_t family, const uint8_t *addr)
 {
 	struct neigh_wait *nw = wait_find(w, p->iface_out, family, addr);
+	enum drop why;
 
 	if (!nw)
-		nw = wait_create(w, p->iface_out, family, addr);
+		nw = wait_create(w, p->iface_out, family, addr, &why);
 	if (!nw) {
-		edge_drop(out, p, DROP_neigh_table_full);
+		edge_drop(out, p, why);
 		return;
 	}
 	if (nw->n >= w->limits.neigh_queue_pkts) {
@@ -189,6 +193,7 @@ static void wait_resolved(struct worker *w, struct neigh_wait *nw, const struct 
 		struct pkt *p = nw->pkt[i];
 
 		pkt_unhold(w->area, p);
+		p->port_out = iface->port;	/* the tables may have changed since */
 		eth_push(p, iface, n->mac);
 		edge_push(out, edge, p);
 	}

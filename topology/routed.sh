@@ -48,7 +48,7 @@ routed_vlan_conf() {
 	cat <<-END
 	instance = "$TOPO";
 	# As on the hosts: static addresses of a network without others are usable at once.
-	neighbours = { dad_probes = 0; };
+	neighbours = { detect_duplicates = false; };
 	ports = (
 	    { name = "lan"; device = "lan";
 	      vlans = ( { id = 10; addresses = [ "10.1.0.1/24", "fd01::1/64" ]; } ); },

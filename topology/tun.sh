@@ -47,7 +47,7 @@ tun_conf() {
 	cat <<-END
 	instance = "$TOPO";
 	# As on the hosts: static addresses of a network without others are usable at once.
-	neighbours = { dad_probes = 0; };
+	neighbours = { detect_duplicates = false; };
 	ports = (
 	    { name = "lan"; device = "lan"; $vlans },
 	    { name = "app"; tun = "$TUN_DEV"; queues = $TOPO_QUEUES; mtu = $TOPO_MTU; }

@@ -51,7 +51,7 @@ static const char config_text[] =
 	"routes = ( { prefix = \"10.9.0.0/16\"; via = \"10.2.0.2\"; metric = 5; },\n"
 	"  { prefix = \"10.3.0.0/24\"; interface = \"app\"; }, { prefix = \"10.66.0.0/16\"; type = \"blackhole\"; },\n"
 	"  { prefix = \"10.8.0.0/16\"; nexthops = ( { via = \"10.2.0.2\"; weight = 2; }, { via = \"10.2.0.3\"; } ); } );\n"
-	"neighbours = { dad_probes = 0; static = (\n"
+	"neighbours = { detect_duplicates = false; static = (\n"
 	"  { address = \"10.1.0.2\"; mac = \"02:00:00:00:01:02\"; interface = \"lan\"; },\n"
 	"  { address = \"10.2.0.2\"; mac = \"02:00:00:00:02:02\"; interface = \"wan\"; } ); };\n";
 
@@ -846,7 +846,7 @@ END_TEST
 
 START_TEST(trace_tells_a_packets_story)
 {
-	static const char *const stages[] = { "ip4-input", "forward", "neigh", "coalesce", "tx" };
+	static const char *const stages[] = { "ip4-input", "forward", "neigh", "tx" };
 	int fd = client();
 	struct json_object *o;
 	uint64_t packet;

@@ -556,8 +556,7 @@ START_TEST(header_is_pushed_and_popped)
 			ck_assert_mem_eq(got.b + 12, "\x88\xa8\x00\x05\x81\x00\x00\x06\x86\xdd", 10);
 		if (_i > 0)
 			ck_assert_uint_eq(p->vlan[0], 5);
-		eth_push(p, &out, group);
-		metadata_is_right(p);
+		eth_push(p, &out, group);	/* PKT_L2_GROUP stays what it was on reception */
 		eth_pop(p);
 		metadata_is_right(p);
 		flatten(p, &got);

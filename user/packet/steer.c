@@ -211,6 +211,13 @@ static int take_maps(struct steer *s, const struct steer_bpf *skel, struct fault
 		if (s->map_fd[i] < 0)
 			return s->map_fd[i];
 	}
+	s->set_key_type = bpf_map__btf_key_type_id(skel->maps.no_rules);
+	s->set_value_type = bpf_map__btf_value_type_id(skel->maps.no_rules);
+	if (bpf_object__btf_fd(skel->obj) >= 0 && s->set_value_type) {
+		s->set_btf_fd = dup_fd(bpf_object__btf_fd(skel->obj), "the types", f);
+		if (s->set_btf_fd < 0)
+			return s->set_btf_fd;
+	}
 	return 0;
 }
 
@@ -228,7 +235,9 @@ static void drop_rung(struct steer *s)
 		close(s->link_fd);
 	if (s->prog_fd >= 0)
 		close(s->prog_fd);
-	s->link_fd = s->prog_fd = -1;
+	if (s->set_btf_fd >= 0)
+		close(s->set_btf_fd);
+	s->link_fd = s->prog_fd = s->set_btf_fd = -1;
 }
 
 static int map_config(struct steer *s, struct fault *f)
@@ -514,7 +523,7 @@ static struct steer *new_handle(const struct steer_params *p, struct fault *f)
 	}
 	for (int i = 0; i < STEER_MAP_COUNT; i++)
 		s->map_fd[i] = -1;
-	s->prog_fd = s->link_fd = -1;
+	s->prog_fd = s->link_fd = s->set_btf_fd = -1;
 	s->info.ifindex = p->ifindex;
 	snprintf(s->info.ifname, sizeof(s->info.ifname), "%s", p->ifname ? p->ifname : "");
 	return s;
@@ -659,6 +668,8 @@ int steer_adopt(const struct steer_params *p, struct steer **out, struct fault *
 		err = map_config(s, f);
 	if (!err)
 		err = check_adopted(s, p, f);
+	if (!err)
+		err = steer_rules_find_types(s, f);
 	if (!err)
 		err = steer_tables_open(s, f);
 	if (err) {

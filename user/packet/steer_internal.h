@@ -49,6 +49,9 @@ struct steer {
 	int prog_fd;
 	int link_fd;			/* -1 with the dispatcher and when detached */
 	struct sluice_steer_config *config;	/* the map's memory */
+	/* Types of a set of rules; the file descriptor is -1 without BTF. */
+	int set_btf_fd;
+	uint32_t set_key_type, set_value_type;
 	struct steer_table addrs4, addrs6, transit4, transit6, vlans;
 	struct steer_addr *kernel_addrs, *engine_addrs;	/* as last set */
 	size_t n_kernel_addrs, n_engine_addrs;
@@ -69,6 +72,12 @@ int steer_entry_compare(const void *a, const void *b);
 
 /* steer_rules.c: which slots are in use. */
 int steer_rules_open(struct steer *s, struct fault *f);
+
+/*
+ * What types an adopted program's rules have. By numbers, which the kernel tells those with CAP_SYS_ADMIN only: the
+ * running gateway may not have it any more, so it is asked once.
+ */
+int steer_rules_find_types(struct steer *s, struct fault *f);
 
 /* steer_set.c: what adoption and loading have in common once the maps are open. */
 int steer_tables_open(struct steer *s, struct fault *f);

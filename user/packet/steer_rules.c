@@ -221,6 +221,19 @@ static void insert_sorted(struct sluice_rule_set *set, const struct sluice_steer
 static int create_set_map(const struct steer *s, struct fault *f)
 {
 	struct bpf_map_create_opts opts = { .sz = sizeof(opts) };
+	int fd;
+
+	if (s->set_btf_fd >= 0) {
+		opts.btf_fd = (uint32_t)s->set_btf_fd;
+		opts.btf_key_type_id = s->set_key_type;
+		opts.btf_value_type_id = s->set_value_type;
+	}
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "rule_set", sizeof(uint32_t), sizeof(struct sluice_rule_set), 1, &opts);
+	return fd < 0 ? fault_errno(f, "create the map of rules") : fd;
+}
+
+int steer_rules_find_types(struct steer *s, struct fault *f)
+{
 	struct bpf_map_info info = { 0 };
 	uint32_t len = sizeof(info), zero = 0, id;
 	int err, fd;
@@ -234,19 +247,11 @@ static int create_set_map(const struct steer *s, struct fault *f)
 	err = bpf_obj_get_info_by_fd(fd, &info, &len);
 	close(fd);
 	if (!err && info.btf_id) {
-		fd = bpf_btf_get_fd_by_id(info.btf_id);
-		if (fd >= 0) {
-			opts.btf_fd = (uint32_t)fd;
-			opts.btf_key_type_id = info.btf_key_type_id;
-			opts.btf_value_type_id = info.btf_value_type_id;
-		}
+		s->set_btf_fd = bpf_btf_get_fd_by_id(info.btf_id);
+		s->set_key_type = info.btf_key_type_id;
+		s->set_value_type = info.btf_value_type_id;
 	}
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "rule_set", sizeof(zero), sizeof(struct sluice_rule_set), 1, &opts);
-	err = errno;
-	if (opts.btf_fd)
-		close((int)opts.btf_fd);
-	errno = err;
-	return fd < 0 ? fault_errno(f, "create the map of rules") : fd;
+	return 0;
 }
 
 /*

@@ -12,7 +12,7 @@
  *
  *	{
  *	  "instance": "sluice", "version": "v1.0-3-gabcdef", "pid": 123, "uptime_ns": 1, "state": "running" | "draining",
- *	  "config": "/etc/sluice.conf" | null, "kernel": "6.18.5",
+ *	  "config": "/etc/sluice.conf" | null, "kernel": "6.18.5", "uid": 0, "seccomp": true,
  *	  "limits": ["no TX metadata: the kernel is older than 6.8", ...],	what this kernel lacks, for a person
  *	  "workers": [{
  *	    "worker": 0, "cpu": 2 | null, "busy_poll": false, "chunk_bytes": 2048, "huge_pages": false,

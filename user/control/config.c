@@ -31,6 +31,7 @@ static void set_defaults(struct config *c)
 {
 	snprintf(c->instance, sizeof(c->instance), "%s", default_instance);
 	c->log_level = LOG_LEVEL_INFO;
+	c->seccomp = true;
 	c->spin_us = 20;
 	c->control.mode = 0660;
 	c->control.max_clients = 16;
@@ -54,6 +55,7 @@ static const char *const log_words[] = { "error", "warn", "info", "debug", NULL 
 static const struct config_key root_keys[] = {
 	{ "instance", CONFIG_KIND_STRING, false, KEY_FIELD(struct config, instance), .check = config_check_name },
 	{ "user", CONFIG_KIND_STRING, false, KEY_FIELD(struct config, user), .check = config_check_iface_name },
+	{ "seccomp", CONFIG_KIND_BOOL, false, KEY_FIELD(struct config, seccomp) },
 	{ "log", CONFIG_KIND_WORD, false, KEY_FIELD(struct config, log_level), .words = log_words },
 	{ "spin", CONFIG_KIND_DURATION, false, KEY_FIELD(struct config, spin_us), .max = 10000, .unit = 1000 },
 	{ "workers", CONFIG_KIND_CUSTOM, false, KEY_FIELD(struct config, workers), .read = config_read_workers },

@@ -284,6 +284,7 @@ struct config {
 	char file[CONFIG_FILE_MAX];	/* "" = from the command line */
 	char instance[CONFIG_NAME_MAX];
 	char user[CONFIG_USER_MAX];	/* to become after start; "" = stay */
+	bool seccomp;			/* allow only the system calls of a running gateway */
 	enum log_level log_level;
 	unsigned int spin_us;		/* how long a worker looks again before it sleeps */
 	struct config_workers workers;

@@ -319,6 +319,7 @@ struct json_object *config_dump(const struct config *c)
 
 	put_text(root, "instance", c->instance);
 	put_text(root, "user", c->user);
+	put_bool(root, "seccomp", c->seccomp);
 	put_text(root, "log", level_names[c->log_level]);
 	put_uint(root, "spin_us", c->spin_us);
 	dump_engine(root, c);

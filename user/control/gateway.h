@@ -16,6 +16,7 @@
 #include "user/control/config.h"
 #include "user/control/loop.h"
 #include "user/control/netlink_mirror.h"
+#include "user/control/privilege.h"
 #include "user/control/server.h"
 #include "user/gateway/engine.h"
 #include "user/net/iface.h"
@@ -38,6 +39,8 @@ struct gw_port {
 	struct port port;			/* as the workers see it */
 	struct steer *steer;			/* XDP ports while open */
 	uint16_t iface;				/* id of its untagged interface */
+	bool has_owner;				/* TUN: who may open its queues without privileges */
+	uid_t owner;
 	uint16_t first_queue;			/* index of its first queue over all ports */
 	uint16_t max_queues;			/* queues it may ever have */
 	uint16_t n_queues;			/* queues it is to have now */
@@ -60,6 +63,7 @@ struct gateway {
 	struct neigh_table *neighs;		/* of engine-only addresses */
 	struct gw_watch *watch;			/* captures and the trace that run */
 	unsigned int n_workers;
+	struct privilege privilege;
 
 	unsigned int n_ports;
 	struct gw_port ports[CONFIG_PORTS_MAX];

@@ -209,6 +209,8 @@ static int run_status(void *ctx, struct server_request *rq, struct fault *f)
 	api_put_text(o, "state", gw->stopping ? "draining" : "running");
 	api_put_text(o, "config", gw->cfg->file[0] ? gw->cfg->file : NULL);
 	api_put_text(o, "kernel", kernel.release);
+	api_put_number(o, "uid", geteuid());
+	api_put_bool(o, "seccomp", gw->privilege.filtered);
 	put_limits(o, gw, kernel.release);
 	put_workers(o, gw);
 	put_ports(o, gw);

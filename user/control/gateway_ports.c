@@ -89,6 +89,17 @@ int gw_ports_init(struct gateway *gw, struct fault *f)
 		snprintf(gp->port.device, sizeof(gp->port.device), "%s", cfg->device);
 		snprintf(gp->why_closed, sizeof(gp->why_closed), "not opened yet");
 		gp->max_queues = (uint16_t)(cfg->n_queues ? cfg->n_queues : gw->n_workers);
+		if (cfg->tun_owner[0]) {
+			struct privilege_user owner;
+			int err = privilege_find_user(cfg->tun_owner, &owner, f);
+
+			if (err) {
+				fault_prefix(f, "port %s: owner: ", cfg->name);
+				return err;
+			}
+			gp->has_owner = true;
+			gp->owner = owner.uid;
+		}
 		gp->first_queue = next_queue;
 		next_queue = (uint16_t)(next_queue + gp->max_queues);
 		if (gw->n_ifaces + 1u + cfg->n_vlans > TABLES_IFACES_MAX)
@@ -227,7 +238,7 @@ static int tun_port_open(struct gw_port *gp, struct fault *f)
 {
 	const struct config_port *pc = gp->cfg;
 	struct tun_params params = {
-		.persistent = pc->tun_persistent,
+		.persistent = pc->tun_persistent, .has_owner = gp->has_owner, .owner = gp->owner,
 		.no_csum = !(pc->tun_offloads & CONFIG_TUN_CSUM),
 		.no_tso4 = !(pc->tun_offloads & CONFIG_TUN_TSO4),
 		.no_tso6 = !(pc->tun_offloads & CONFIG_TUN_TSO6),
@@ -311,6 +322,7 @@ int gw_port_open(struct gw_port *gp, struct fault *f)
 	queues_assign(gp);
 	/* Rings take frames from the workers' areas. */
 	engine_pause(gw->engine);
+	privilege_files(&gw->privilege, true);
 	err = gp->port.kind == PORT_TUN ? tun_port_open(gp, f) : xdp_port_open(gp, f);
 	if (err) {
 		queues_close(gp);
@@ -322,6 +334,7 @@ int gw_port_open(struct gw_port *gp, struct fault *f)
 		/* Routes of a TUN device follow its creation at once: they must find the interface. */
 		gw->ifaces[gp->iface].ifindex = gp->port.ifindex;
 	}
+	privilege_files(&gw->privilege, false);
 	engine_resume(gw->engine);
 	if (err)
 		goto err_prefix;
@@ -355,7 +368,9 @@ void gw_port_close(struct gw_port *gp, const char *why)
 	engine_port_detach(gw->engine, &gp->port);
 	queues_close(gp);
 	engine_resume(gw->engine);
+	privilege_files(&gw->privilege, true);
 	steer_close(gp->steer);
+	privilege_files(&gw->privilege, false);
 	gp->steer = NULL;
 	gp->open = false;
 	gp->port.up = false;

@@ -52,6 +52,17 @@ static unsigned int worker_count(const struct config *cfg)
 	return most < cpus ? most : cpus;
 }
 
+/* In the worker's thread. */
+static void worker_begins(void *ctx, unsigned int worker)
+{
+	const struct gateway *gw = ctx;
+	struct fault f;
+
+	privilege_drop_worker(&gw->privilege);
+	if (gw->cfg->seccomp && privilege_filter(PRIVILEGE_WORKER, &f))
+		log_debug("worker %u: %s", worker, f.text);
+}
+
 /* A worker's part of what the whole engine may do; at least 1, unless it is to do nothing. */
 static uint32_t share(const struct gateway *gw, unsigned int whole)
 {
@@ -80,6 +91,7 @@ static int engine_setup(struct gateway *gw, struct fault *f)
 		.neigh_quota_frames = cfg->memory.frames / 8,
 		.counters = counters_of, .drops = drops_of, .counters_ctx = &gw->counters,
 		.trace_records = cfg->trace.records,
+		.thread_begins = worker_begins, .thread_ctx = gw,
 	};
 
 	for (unsigned int i = 0; i < gw->n_workers; i++)
@@ -152,20 +164,26 @@ static void on_second(void *ctx)
 	}
 }
 
-static int loop_setup(struct gateway *gw, struct fault *f)
+/* Before anything is made that a signal would leave behind. */
+static int signals_setup(struct gateway *gw, struct fault *f)
 {
 	sigset_t set;
 	int err;
 
+	/* Whoever reads the log may go; clients may, too. */
+	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	err = loop_create(&gw->loop, f);
-	if (!err)
-		err = loop_add_signals(gw->loop, &set, on_signal, gw, f);
-	if (!err)
-		err = loop_add_fd(gw->loop, gw->engine->control_fd, EPOLLIN, on_workers, gw, f);
+	return err ? err : loop_add_signals(gw->loop, &set, on_signal, gw, f);
+}
+
+static int loop_setup(struct gateway *gw, struct fault *f)
+{
+	int err = loop_add_fd(gw->loop, gw->engine->control_fd, EPOLLIN, on_workers, gw, f);
+
 	if (!err)
 		err = loop_add_fd(gw->loop, mirror_fd(gw->mirror), EPOLLIN, on_mirror, gw, f);
 	if (!err)
@@ -185,16 +203,57 @@ static int ports_open(struct gateway *gw, struct fault *f)
 	return 0;
 }
 
+/* Whoever finds devices that come back behind libxdp's dispatcher has to look programs up by their numbers. */
+static bool wants_dispatcher(const struct gateway *gw)
+{
+	for (unsigned int i = 0; i < gw->n_ports; i++) {
+		const struct gw_port *gp = &gw->ports[i];
+
+		if (gp->cfg->dispatcher == CONFIG_ON || (gp->steer && steer_info(gp->steer)->dispatcher))
+			return true;
+	}
+	return false;
+}
+
+/* Everything is open: from here on, what a device that comes back needs is enough. */
+static int privileges_drop(struct gateway *gw, const struct privilege_user *user, struct fault *f)
+{
+	return privilege_drop(&gw->privilege, gw->cfg->user[0] ? user : NULL, wants_dispatcher(gw), f);
+}
+
+/* The control thread's system calls; after the workers have started, who have a filter of their own. */
+static void calls_filter(struct gateway *gw)
+{
+	struct fault f;
+
+	if (!gw->cfg->seccomp)
+		return;
+	gw->privilege.filtered = privilege_filter(PRIVILEGE_CONTROL, &f) == 0;
+	if (!gw->privilege.filtered)
+		log_info("%s", f.text);
+}
+
 static int gateway_start(struct gateway *gw, struct fault *f)
 {
 	struct counter_maps_params cp = { .instance = gw->cfg->instance };
 	struct mirror_config mc = { .rcvbuf_bytes = gw->cfg->netlink.receive_buffer_bytes };
+	struct privilege_user user;
 	int err;
 
 	gw->started_ns = clock_mono_ns();
+	if (gw->cfg->user[0]) {
+		err = privilege_find_user(gw->cfg->user, &user, f);
+		if (err)
+			return err;
+	}
 	gw->n_workers = worker_count(gw->cfg);
 	cp.n_workers = gw->n_workers;
 	err = gw_ports_init(gw, f);
+	if (!err)
+		err = signals_setup(gw, f);
+	/* A socket that another instance answers on ends the start before its pins or any device is touched. */
+	if (!err)
+		err = gw_api_init(gw, f);
 	if (err)
 		return err;
 	for (unsigned int i = 0; i < gw->n_ports; i++)
@@ -212,9 +271,6 @@ static int gateway_start(struct gateway *gw, struct fault *f)
 	err = mirror_create(&gw->mirror, &mc, &gw_mirror_ops, gw, f);
 	if (!err)
 		err = loop_setup(gw, f);
-	/* A socket that another instance answers on ends the start before any device is touched. */
-	if (!err)
-		err = gw_api_init(gw, f);
 	if (!err)
 		err = gw_watch_init(gw, f);
 	if (!err)
@@ -230,9 +286,12 @@ static int gateway_start(struct gateway *gw, struct fault *f)
 	gw_ports_update(gw);
 	err = gw_publish(gw, f);
 	if (!err)
+		err = privileges_drop(gw, &user, f);
+	if (!err)
 		err = engine_start(gw->engine, f);
 	if (err)
 		return err;
+	calls_filter(gw);
 	/* Only now, with tables and workers in place, do the XDP programs begin to steer. */
 	gw->dirty = GW_DIRTY_STEER;
 	gateway_flush(gw);
@@ -244,6 +303,7 @@ static int gateway_stop(struct gateway *gw)
 {
 	uint32_t leaks = 0;
 
+	privilege_files(&gw->privilege, true);
 	if (gw->server)
 		server_destroy(gw->server);
 	if (gw->engine) {
@@ -260,7 +320,9 @@ static int gateway_stop(struct gateway *gw)
 	gw_neigh_fini(gw);
 	mirror_destroy(gw->mirror);
 	loop_destroy(gw->loop);
-	counter_maps_close(&gw->counters);
+	privilege_files(&gw->privilege, true);
+	if (gw->counters.engine.base)
+		counter_maps_close(&gw->counters);
 	return leaks ? -EUCLEAN : 0;
 }
 

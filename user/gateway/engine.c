@@ -114,6 +114,8 @@ int engine_create(struct engine **out, const struct engine_params *params, struc
 	pthread_cond_init(&e->parked_cond, NULL);
 	pthread_cond_init(&e->resume_cond, NULL);
 	e->n_workers = params->n_workers;
+	e->thread_begins = params->thread_begins;
+	e->thread_ctx = params->thread_ctx;
 	e->own_counters = calloc(e->n_workers, sizeof(*e->own_counters));
 	e->own_drops = calloc(e->n_workers, sizeof(*e->own_drops));
 	e->control_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

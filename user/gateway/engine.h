@@ -31,6 +31,9 @@ struct engine_params {
 	struct sluice_drops *(*drops)(void *ctx, unsigned int worker);
 	void *counters_ctx;
 	uint32_t trace_records;				/* per worker, a power of two */
+	/* Called first in each worker's thread; may be NULL. */
+	void (*thread_begins)(void *ctx, unsigned int worker);
+	void *thread_ctx;
 };
 
 struct engine {
@@ -54,6 +57,8 @@ struct engine {
 	struct fib *fib;
 	int control_fd;					/* eventfd: a worker has written to its ring */
 	_Atomic uint32_t control_awake;			/* the control thread knows already */
+	void (*thread_begins)(void *ctx, unsigned int worker);
+	void *thread_ctx;
 	struct sluice_engine_counters *own_counters;
 	struct sluice_drops *own_drops;
 };

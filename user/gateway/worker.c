@@ -336,6 +336,8 @@ void *worker_main(void *arg)
 	uint64_t idle_since_ns = 0;
 
 	worker_pin(w);
+	if (e->thread_begins)
+		e->thread_begins(e->thread_ctx, w->id);
 	epoch_online(&e->epoch, w->id);
 	for (;;) {
 		unsigned int n;

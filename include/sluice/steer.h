@@ -274,7 +274,7 @@ struct sluice_trace_event {
 /**
  * struct sluice_steer_config - Map "config": one, written by the loader while frames are being decided
  * @drop_needs_socket: dropping verdicts are a pass where the queue has no socket; set where the program could outlive
- *                     the engine without anybody having asked for that (libxdp's dispatcher)
+ *                     the engine without anybody having asked for that (libxdp's dispatcher, an adopted program)
  * @have_rules:        a hint that saves looking into an empty set
  * @have_vlan_addrs:   the same for addresses of one VLAN
  */

@@ -298,6 +298,76 @@ START_TEST(persistent_program_outlives_adopts_and_detaches)
 }
 END_TEST
 
+static void borrow_and_drop(struct steer *s)
+{
+	struct steer_rule r = { .id = 9, .action = SLUICE_ACTION_DROP, .protocol = 6, .dst_ports = { 443, 443 } };
+
+	ck_ok(steer_set_rules(s, &r, 1, &fault));
+	ck_ok(steer_set_xsk(s, 0, xsk_stub(), &fault));
+	if (run_spec(&to_engine) != XDP_DROP)
+		_exit(1);
+}
+
+START_TEST(borrowed_program_gets_its_rules_back)
+{
+	struct steer_addr k = addr_of("192.0.2.10", SLUICE_VLAN_ANY);
+	struct steer_rule r[2] = {
+		{ .id = 1, .action = SLUICE_ACTION_DROP, .protocol = 6, .dst_ports = { 443, 443 } },
+		{ .id = 2, .action = SLUICE_ACTION_ENGINE, .protocol = 6, .dst_ports = { 85, 85 } },
+	};
+	struct steer_transit all = { prefix_of("0.0.0.0/0"), SLUICE_ACTION_DROP };
+	struct sluice_rule_hits hits[SLUICE_STEER_MAX_RULES];
+	size_t n = SLUICE_STEER_MAX_RULES;
+	pid_t pid;
+
+	params.persistent = true;
+	ck_ok(steer_attach(&params, &steer, &fault));
+	set_address_and_rule(steer);
+	steer_close(steer);
+
+	params.put_back = true;
+	ck_ok(steer_adopt(&params, &steer, &fault));
+	ck_ok(steer_set_engine_addrs(steer, NULL, 0, &fault));
+	ck_ok(steer_set_transit(steer, &all, 1, &fault));
+	ck_ok(steer_set_rules(steer, r, 2, &fault));
+	ck_ok(steer_set_xsk(steer, 0, xsk_stub(), &fault));
+	ck_assert_uint_eq(run_spec(&to_engine), XDP_DROP);
+	ck_assert_uint_eq(run_spec(&to_drop), XDP_REDIRECT);
+	ck_ok(steer_set_kernel_addrs(steer, &k, 1, &fault));
+	ck_assert_uint_eq(run_spec(&to_engine), XDP_PASS);
+	steer_close(steer);
+
+	params.put_back = false;
+	ck_ok(steer_adopt(&params, &steer, &fault));
+	ck_assert_uint_eq(run_spec(&to_drop), XDP_DROP);
+	ck_ok(steer_set_xsk(steer, 0, xsk_stub(), &fault));
+	ck_assert_uint_eq(run_spec(&to_engine), XDP_REDIRECT);
+	ck_ok(steer_read_rule_hits(steer, hits, &n, &fault));
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(hits[0].rule_id, 9);
+	ck_assert_uint_eq(hits[0].pkts, 1);
+	steer_close(steer);
+
+	/* Killed, the borrower decides nothing any more; what was there is lost, and known to be. */
+	params.put_back = true;
+	pid = spawn_attached(steer_adopt, borrow_and_drop);
+	kill_child(pid);
+	ck_ok(steer_adopt(&params, &steer, &fault));
+	for (int ms = 0; ms < WAIT_MS && run_spec(&to_engine) != XDP_PASS; ms++)
+		usleep(1000);
+	ck_assert_uint_eq(run_spec(&to_engine), XDP_PASS);
+	steer_close(steer);
+	params.put_back = false;
+	ck_ok(steer_adopt(&params, &steer, &fault));
+	ck_assert_uint_eq(run_spec(&to_engine), XDP_PASS);
+	set_address_and_rule(steer);
+	ck_assert_uint_eq(run_spec(&to_drop), XDP_DROP);
+	steer_close(steer);
+	steer = NULL;
+	ck_ok(steer_detach_pinned(NULL, instance, "lan", &fault));
+}
+END_TEST
+
 START_TEST(persistent_program_of_a_removed_device_is_stale)
 {
 	params.persistent = true;
@@ -632,6 +702,7 @@ int main(void)
 	tcase_add_test(tc, killed_engine_leaves_no_verdict);
 	tcase_add_test(tc, detach_clears_what_a_dead_run_left);
 	tcase_add_test(tc, persistent_program_outlives_adopts_and_detaches);
+	tcase_add_test(tc, borrowed_program_gets_its_rules_back);
 	tcase_add_test(tc, persistent_program_of_a_removed_device_is_stale);
 	tcase_add_test(tc, foreign_program_is_named_and_left_alone);
 	tcase_add_test(tc, ladder_ends_generic_with_the_kernels_reason);

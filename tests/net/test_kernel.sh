@@ -175,9 +175,19 @@ test_attach_run_detach() {
 	gateway_ends
 	equal "the program stays" "$(ip -n "$(ns gw)" -d -j link show dev lan | jq '.[0].xdp.prog.id')" "$id"
 	refuse "wan's does not" xdp_attached gw wan
+	refuse "the rule drops again" in_ns h1 ping -q -c 1 -W 0.2 10.2.0.2 >/dev/null
+	check "the kernel forwards the rest" ping_ok h1 fd02::2
+	# A killed run leaves the program, but no verdict.
+	GATEWAY_INSTANCE=$TOPO
+	# shellcheck disable=SC2119
+	routed_gateway
+	gateway_stop KILL || :
 	check "the kernel forwards" ping_ok h1 10.2.0.2
 	code 0 in_ns gw "$SLUICE" attach lan --rules "$TOPO_STATE/rules" -i "$TOPO"
 	refuse "the rule drops again" in_ns h1 ping -q -c 1 -W 0.2 10.2.0.2 >/dev/null
+	# shellcheck disable=SC2119
+	routed_gateway
+	gateway_ends
 	code 0 in_ns gw "$SLUICE" detach lan -i "$TOPO"
 	GATEWAY_INSTANCE=$TOPO
 	nothing_left lan wan

@@ -137,7 +137,7 @@ static struct steer_params steer_params_of(const struct gw_port *gp)
 		.ifindex = gp->port.ifindex, .ifname = gp->port.device,
 		.instance = gp->gw->cfg->instance, .port = gp->cfg->name,
 		.mode = mode[gp->cfg->mode], .dispatcher = dispatcher[gp->cfg->dispatcher],
-		.metadata = gp->cfg->metadata != CONFIG_OFF,
+		.metadata = gp->cfg->metadata != CONFIG_OFF, .put_back = true,
 	};
 }
 

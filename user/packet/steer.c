@@ -531,6 +531,7 @@ static struct steer *new_handle(const struct steer_params *p, struct fault *f)
 
 static void free_handle(struct steer *s)
 {
+	steer_saved_free(s);
 	steer_tables_close(s);
 	drop_rung(s);
 	free(s);
@@ -640,7 +641,7 @@ int steer_adopt(const struct steer_params *p, struct steer **out, struct fault *
 	struct sluice_steer_config old;
 	struct bpffs_dir pins;
 	struct steer *s;
-	int err;
+	int err, set_fd = -1;
 
 	bpf_log_init();
 	err = bpffs_dir(&pins, p->bpffs_root, p->instance, p->port, f);
@@ -668,10 +669,21 @@ int steer_adopt(const struct steer_params *p, struct steer **out, struct fault *
 		err = map_config(s, f);
 	if (!err)
 		err = check_adopted(s, p, f);
-	if (!err)
-		err = steer_rules_find_types(s, f);
+	if (!err) {
+		set_fd = steer_rules_find_types(s, f);
+		err = set_fd < 0 ? set_fd : 0;
+	}
 	if (!err)
 		err = steer_tables_open(s, f);
+	if (!err && p->put_back) {
+		err = steer_save(s, set_fd, f);
+		set_fd = -1;
+	} else if (!err) {
+		/* Set by an engine that was killed: who attaches now means what he says. */
+		s->config->drop_needs_socket = 0;
+	}
+	if (set_fd >= 0)
+		close(set_fd);
 	if (err) {
 		free_handle(s);
 		return err;
@@ -687,6 +699,7 @@ void steer_close(struct steer *s)
 	if (s->info.persistent) {
 		for (uint32_t queue = 0; queue < SLUICE_STEER_MAX_QUEUES; queue++)
 			steer_clear_xsk(s, queue);
+		steer_put_back(s);
 	} else {
 		if (s->info.dispatcher)
 			(void)steer_dispatcher_detach(s->info.ifindex, s->info.prog_id, NULL);

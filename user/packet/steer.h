@@ -47,6 +47,7 @@ struct steer_params {
 	enum steer_dispatcher dispatcher;
 	bool metadata;			/* RX metadata where kernel and driver have it */
 	bool persistent;		/* outlive this process */
+	bool put_back;			/* adoption: steer_close() puts back what was there */
 };
 
 /** struct steer_info - What was got, and why not better: for `status` */
@@ -83,13 +84,15 @@ int steer_attach(const struct steer_params *p, struct steer **out, struct fault 
 /**
  * steer_adopt() - Take over the persistent program of a port.
  *
- * Tables keep their contents until set. Modes and flags of @p are not looked at: the program is as it is.
+ * Tables keep their contents until set; with @put_back they have them again after steer_close(), and if it never comes to
+ * that, because the process is killed, nothing is dropped without a socket. Modes and the other flags of @p are not
+ * looked at: the program is as it is.
  * Return: 0; -ENOENT when there is none; -ESTALE when it was left by another version or is on another device
  */
 int steer_adopt(const struct steer_params *p, struct steer **out, struct fault *f);
 
 /**
- * steer_close() - Detach, unpin and free. A persistent program stays, without sockets.
+ * steer_close() - Detach, unpin and free. A persistent program stays, without sockets; see also @put_back.
  * @s: may be NULL
  */
 void steer_close(struct steer *s);

@@ -29,6 +29,7 @@ extern const char *const steer_map_names[STEER_MAP_COUNT];
 #define STEER_PIN_PROG "prog"
 
 #define STEER_KEY_MAX 20
+#define STEER_TABLES 5		/* addrs4, addrs6, transit4, transit6, vlans */
 
 /* Keys of a map and their one-word values, sorted by key. */
 struct steer_entry {
@@ -43,6 +44,8 @@ struct steer_table {
 	size_t n;
 };
 
+struct steer_saved;
+
 struct steer {
 	struct steer_info info;
 	int map_fd[STEER_MAP_COUNT];
@@ -56,6 +59,7 @@ struct steer {
 	struct steer_addr *kernel_addrs, *engine_addrs;	/* as last set */
 	size_t n_kernel_addrs, n_engine_addrs;
 	uint32_t slot_rule[SLUICE_STEER_MAX_HIT_SLOTS];	/* rule identifier; 0: free */
+	struct steer_saved *saved;	/* of a program that is borrowed; else NULL */
 };
 
 /* steer_table.c */
@@ -72,12 +76,18 @@ int steer_entry_compare(const void *a, const void *b);
 
 /* steer_rules.c: which slots are in use. */
 int steer_rules_open(struct steer *s, struct fault *f);
+int steer_reset_slot(struct steer *s, uint32_t slot, uint32_t rule_id, struct fault *f);
 
 /*
  * What types an adopted program's rules have. By numbers, which the kernel tells those with CAP_SYS_ADMIN only: the
- * running gateway may not have it any more, so it is asked once.
+ * running gateway may not have it any more, so it is asked once. Return: the map of rules that is in force, or an error
  */
 int steer_rules_find_types(struct steer *s, struct fault *f);
+
+/* steer_restore.c: keep what the tables hold (takes over @set_fd), put it back. */
+int steer_save(struct steer *s, int set_fd, struct fault *f);
+void steer_put_back(struct steer *s);
+void steer_saved_free(struct steer *s);
 
 /* steer_set.c: what adoption and loading have in common once the maps are open. */
 int steer_tables_open(struct steer *s, struct fault *f);

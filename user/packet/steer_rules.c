@@ -73,7 +73,7 @@ int steer_read_rule_hits(const struct steer *s, struct sluice_rule_hits *hits, s
 	return 0;
 }
 
-static int reset_slot(struct steer *s, uint32_t slot, uint32_t rule_id, struct fault *f)
+int steer_reset_slot(struct steer *s, uint32_t slot, uint32_t rule_id, struct fault *f)
 {
 	int cpus = libbpf_num_possible_cpus(), err;
 	struct sluice_rule_hits *values;
@@ -244,14 +244,12 @@ int steer_rules_find_types(struct steer *s, struct fault *f)
 		errno = -fd;
 		return fault_errno(f, "find the rules that are in force");
 	}
-	err = bpf_obj_get_info_by_fd(fd, &info, &len);
-	close(fd);
-	if (!err && info.btf_id) {
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && info.btf_id) {
 		s->set_btf_fd = bpf_btf_get_fd_by_id(info.btf_id);
 		s->set_key_type = info.btf_key_type_id;
 		s->set_value_type = info.btf_value_type_id;
 	}
-	return 0;
+	return fd;
 }
 
 /*
@@ -305,7 +303,7 @@ int steer_set_rules(struct steer *s, const struct steer_rule *rules, size_t n, s
 
 		if (slot == SLUICE_STEER_MAX_HIT_SLOTS) {	/* new: there are twice as many slots as rules */
 			slot = find_slot(s, 0);
-			err = reset_slot(s, slot, rules[i].id, f);
+			err = steer_reset_slot(s, slot, rules[i].id, f);
 			fresh[slot] = true;
 		}
 		if (!err) {
@@ -319,7 +317,7 @@ int steer_set_rules(struct steer *s, const struct steer_rule *rules, size_t n, s
 	/* Give back the slots of rules that are gone, or that did not come. */
 	for (uint32_t i = 0; i < SLUICE_STEER_MAX_HIT_SLOTS; i++)
 		if (s->slot_rule[i] && (err ? fresh[i] : !has_rule(rules, n, s->slot_rule[i])))
-			(void)reset_slot(s, i, 0, NULL);
+			(void)steer_reset_slot(s, i, 0, NULL);
 	return err;
 }
 

@@ -38,6 +38,7 @@ struct gw_port {
 	const struct config_port *cfg;
 	struct port port;			/* as the workers see it */
 	struct steer *steer;			/* XDP ports while open */
+	int groups_fd;				/* memberships in link-layer groups; -1 while closed */
 	uint16_t iface;				/* id of its untagged interface */
 	bool has_owner;				/* TUN: who may open its queues without privileges */
 	uid_t owner;

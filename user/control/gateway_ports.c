@@ -12,11 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "user/control/devinfo.h"
+#include "user/net/ipv6.h"
+#include "user/packet/l2_groups.h"
 #include "user/packet/tun.h"
 #include "user/packet/xsk.h"
 
@@ -82,6 +85,7 @@ int gw_ports_init(struct gateway *gw, struct fault *f)
 
 		gp->gw = gw;
 		gp->cfg = cfg;
+		gp->groups_fd = -1;
 		gp->port.id = (uint16_t)i;
 		gp->port.kind = cfg->kind == CONFIG_PORT_TUN ? PORT_TUN : PORT_XSK;
 		gp->port.has_l2 = cfg->kind != CONFIG_PORT_TUN;
@@ -217,6 +221,44 @@ static bool delivers_partial(const struct gw_port *gp, const struct devinfo *dev
 	return false;
 }
 
+/*
+ * Solicitations for engine-only addresses come to groups that only we know of (RFC 4861 7.2.1), and where the kernel has no
+ * IPv6 at all, nobody has joined all-nodes either.
+ */
+static int groups_join(struct gw_port *gp, struct fault *f)
+{
+	static const uint8_t all_nodes[6] = { 0x33, 0x33, 0, 0, 0, 1 };
+	struct gateway *gw = gp->gw;
+	int err = 0;
+
+	gp->groups_fd = l2_groups_open(f);
+	if (gp->groups_fd < 0)
+		return gp->groups_fd;
+	for (uint16_t i = 0; i < gw->n_ifaces && !err; i++) {
+		const struct config_iface *cfg = gw->ifaces[i].port == gp->port.id ? gw->iface_cfg[i] : NULL;
+
+		for (unsigned int k = 0; cfg && k < cfg->n_addrs && !err; k++) {
+			uint8_t group[16], mac[6];
+
+			if (cfg->addrs[k].ip.family != AF_INET6)
+				continue;
+			ipv6_solicited_node(cfg->addrs[k].ip.bytes, group);
+			ipv6_multicast_mac(group, mac);
+			err = l2_groups_join(gp->groups_fd, gp->port.ifindex, mac, f);
+			if (!err)
+				err = l2_groups_join(gp->groups_fd, gp->port.ifindex, all_nodes, f);
+		}
+	}
+	return err;
+}
+
+static void groups_leave(struct gw_port *gp)
+{
+	if (gp->groups_fd >= 0)
+		close(gp->groups_fd);
+	gp->groups_fd = -1;
+}
+
 static int xdp_port_open(struct gw_port *gp, struct fault *f)
 {
 	struct devinfo dev;
@@ -229,6 +271,8 @@ static int xdp_port_open(struct gw_port *gp, struct fault *f)
 	err = steer_open(gp, f);
 	if (!err)
 		err = xsk_queues_open(gp, &dev, f);
+	if (!err)
+		err = groups_join(gp, f);
 	if (!err && delivers_partial(gp, &dev))
 		gp->port.caps |= PORT_CAP_RX_PARTIAL;
 	return err;
@@ -326,6 +370,7 @@ int gw_port_open(struct gw_port *gp, struct fault *f)
 	err = gp->port.kind == PORT_TUN ? tun_port_open(gp, f) : xdp_port_open(gp, f);
 	if (err) {
 		queues_close(gp);
+		groups_leave(gp);
 		steer_close(gp->steer);
 		gp->steer = NULL;
 	} else {

@@ -2,9 +2,9 @@
 /*
  * Counters that one thread writes and any other may read while it does.
  *
- * The writer counts by plain additions to an aligned 64-bit field, which every machine of 64 bits stores in one piece; the
- * kernel reads the same fields for bpftool. A reader sees a value that the counter had a moment ago, never a mixture,
- * and of several counters not all from the same moment unless the writer rests.
+ * The writer counts by plain additions to an aligned 64-bit field, which every machine of 64 bits stores in one piece;
+ * the kernel reads the same fields for bpftool. A reader sees a value that the counter had a moment ago, never a
+ * mixture, and of several counters not all from the same moment unless the writer rests.
  */
 #ifndef COMMON_COUNTER_H
 #define COMMON_COUNTER_H

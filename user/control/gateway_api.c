@@ -219,7 +219,9 @@ static int run_status(void *ctx, struct server_request *rq, struct fault *f)
 	return 0;
 }
 
-static const struct server_command command_status = { "status", "what runs, how, and what this kernel lacks", NULL, run_status };
+static const struct server_command command_status = {
+	"status", "what runs, how, and what this kernel lacks", NULL, run_status,
+};
 
 int gw_api_init(struct gateway *gw, struct fault *f)
 {

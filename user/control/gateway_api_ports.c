@@ -185,8 +185,8 @@ static const char *const engine_fields[] = { SLUICE_ENGINE_COUNTERS(X) };
 static const char *const drop_fields[] = { "none", SLUICE_DROPS(X) };
 static const char *const port_fields[] = { SLUICE_PORT_COUNTERS(X) };
 static const char *const steer_fields[] = {
-	"rx_frames", "rx_bytes", "redirect_bytes", "drop_bytes", SLUICE_VERDICTS(X) "fragments", "vlan_stripped", "traced",
-	"trace_lost",
+	"rx_frames", "rx_bytes", "redirect_bytes", "drop_bytes", SLUICE_VERDICTS(X) "fragments", "vlan_stripped",
+	"traced", "trace_lost",
 };
 #undef X
 
@@ -194,7 +194,7 @@ static_assert(sizeof(struct sluice_engine_counters) == ARRAY_SIZE(engine_fields)
 static_assert(sizeof(struct sluice_drops) == ARRAY_SIZE(drop_fields) * 8, "all fields are named");
 static_assert(sizeof(struct sluice_port_counters) == ARRAY_SIZE(port_fields) * 8, "all fields are named");
 static_assert(sizeof(struct sluice_steer_counters) == ARRAY_SIZE(steer_fields) * 8, "all fields are named");
-static_assert(offsetof(struct sluice_steer_counters, trace_lost) == sizeof(struct sluice_steer_counters) - 8, "in order");
+static_assert(offsetof(struct sluice_steer_counters, trace_lost) == (ARRAY_SIZE(steer_fields) - 1) * 8, "in order");
 
 #define FIELDS_MAX 128
 static_assert(ARRAY_SIZE(drop_fields) <= FIELDS_MAX && ARRAY_SIZE(port_fields) <= FIELDS_MAX &&

@@ -55,8 +55,8 @@ static void put_nexthop(struct json_object *o, const struct gateway *gw, const s
 	api_put_number(o, "weight", nh->weight);
 }
 
-static void put_route(struct json_object *o, const struct gateway *gw, uint8_t family, const uint8_t *prefix, uint8_t len,
-		      const struct fib_route *r)
+static void put_route(struct json_object *o, const struct gateway *gw, uint8_t family, const uint8_t *prefix,
+		      uint8_t len, const struct fib_route *r)
 {
 	static const char *const types[FIB_TYPES] = {
 		[FIB_UNICAST] = "unicast", [FIB_LOCAL] = "local", [FIB_KERNEL] = "local", [FIB_BROADCAST] = "broadcast",
@@ -287,7 +287,8 @@ static void static_rows(struct rows *rows)
 		uint16_t iface = gw_iface_by_name(rows->gw, n->iface);
 
 		if (iface != IFACE_NONE)
-			row_mac(row_add(rows, iface, (uint8_t)n->ip.family, n->ip.bytes, OWNER_STATIC, "permanent"), n->mac);
+			row_mac(row_add(rows, iface, (uint8_t)n->ip.family, n->ip.bytes, OWNER_STATIC, "permanent"),
+				n->mac);
 	}
 }
 
@@ -436,7 +437,7 @@ static void put_page(struct json_object *o, const struct rows *rows, uint16_t on
 
 		if ((only != IFACE_NONE && row->iface != only) || (key && compare_rows(row, key) <= 0))
 			continue;
-		if (n++ == limit) {
+		if (last && n == limit) {
 			inet_ntop(last->family, last->addr, addr, sizeof(addr));
 			snprintf(next, sizeof(next), "%s %s %s", rows->gw->ifaces[last->iface].name, addr,
 				 owner_names[last->owner]);
@@ -445,6 +446,7 @@ static void put_page(struct json_object *o, const struct rows *rows, uint16_t on
 		}
 		put_row(api_add_object(list), rows->gw, row);
 		last = row;
+		n++;
 	}
 	api_put_text(o, "next", NULL);
 }

@@ -2,9 +2,9 @@
 /*
  * The command `capture`: packets of a port, as they are on it, in a stream of records.
  *
- * Each worker has a ring for each capture; a timer empties them into the stream in order of time. A client that reads too
- * slowly leaves its packets in the rings until these are full: the workers then lose and count records, and nothing ever
- * waits for a client. Start and end pause the workers, for some ten microseconds.
+ * Each worker has a ring for each capture; a timer empties them into the stream in order of time. A client that reads
+ * too slowly leaves its packets in the rings until these are full: the workers then lose and count records, and nothing
+ * ever waits for a client. Start and end pause the workers, for some ten microseconds.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -123,7 +123,8 @@ static const struct tap_record *oldest(struct capture *c, unsigned int *worker)
 static bool send_record(struct capture *c, const struct tap_record *r)
 {
 	struct api_capture_record head = {
-		.time_ns = r->time_ns, .caplen = r->cap_bytes, .len = r->wire_bytes, .queue = r->queue, .direction = r->dir,
+		.time_ns = r->time_ns, .caplen = r->cap_bytes, .len = r->wire_bytes, .queue = r->queue,
+		.direction = r->dir,
 	};
 	uint64_t lost = lost_so_far(c) - c->lost_told;
 
@@ -208,10 +209,11 @@ static int run_capture(void *ctx, struct server_request *rq, struct fault *f)
 	int err;
 
 	err = api_arg_port(gw, rq->args, &gp, f);
-	if (!err && !gp)
-		err = fault_set(f, EINVAL, "\"port\" is missing");
-	if (!err)
-		err = server_arg_word(rq->args, "direction", directions, &direction, f);
+	if (err)
+		return err;
+	if (!gp)
+		return fault_set(f, EINVAL, "\"port\" is missing");
+	err = server_arg_word(rq->args, "direction", directions, &direction, f);
 	if (!err)
 		err = server_arg_uint(rq->args, "snaplen", API_SNAPLEN_MIN, API_SNAPLEN_MAX, &snap_bytes, f);
 	if (!err)
@@ -220,7 +222,7 @@ static int run_capture(void *ctx, struct server_request *rq, struct fault *f)
 		err = watch_arg_filter(rq->args, "filter", &filter, f);
 	if (!err)
 		err = capture_create(&c, gw, (uint32_t)snap_bytes, f);
-	if (err)
+	if (err || !c)
 		return err;
 	params = (struct tap_params){
 		.port = gp->port.id, .dirs = dirs[direction], .snap_bytes = c->snap_bytes,
@@ -243,4 +245,6 @@ static int run_capture(void *ctx, struct server_request *rq, struct fault *f)
 }
 
 static const char *const capture_args[] = { "port", "direction", "snaplen", "count", "filter", NULL };
-const struct server_command watch_command_capture = { "capture", "packets of a port, as a stream", capture_args, run_capture };
+const struct server_command watch_command_capture = {
+	"capture", "packets of a port, as a stream", capture_args, run_capture,
+};

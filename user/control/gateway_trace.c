@@ -2,13 +2,13 @@
 /*
  * The command `trace`: what becomes of chosen packets, as a stream of lines.
  *
- * Two sources tell it, each with a filter of its own that the client has sent: the XDP programs by a ring buffer (one line
- * for each frame: the verdict), and the workers' tracers by rings (a line for the reception, for each stage and for the
- * drop of a packet). Nothing but time and tuple joins the two, and a verdict to pass or drop has no other line.
+ * Two sources tell it, each with a filter of its own that the client has sent: the XDP programs by a ring buffer (one
+ * line for each frame: the verdict), and the workers' tracers by rings (a line for the reception, for each stage and for
+ * the drop of a packet). Nothing but time and tuple joins the two, and a verdict to pass or drop has no other line.
  *
- * A timer reads both. Lines that a slow client has no room for stay in the rings, whose writers lose and count what does
- * not fit them. A port that comes back while the trace runs is traced again. Start and end pause the workers, for some
- * ten microseconds; the XDP programs never stop.
+ * A timer reads both. Lines that a slow client has no room for stay in the rings, whose writers lose and count what
+ * does not fit them. A port that comes back while the trace runs is traced again. Start and end pause the workers, for
+ * some ten microseconds; the XDP programs never stop.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -492,7 +492,9 @@ static int run_trace(void *ctx, struct server_request *rq, struct fault *f)
 }
 
 static const char *const trace_args[] = {
-	"port", "family", "protocol", "source", "destination", "source_port", "destination_port", "either_way", "sample",
-	"filter", "filter_ip", NULL,
+	"port", "family", "protocol", "source", "destination", "source_port", "destination_port", "either_way",
+	"sample", "filter", "filter_ip", NULL,
 };
-const struct server_command watch_command_trace = { "trace", "what becomes of packets, as a stream", trace_args, run_trace };
+const struct server_command watch_command_trace = {
+	"trace", "what becomes of packets, as a stream", trace_args, run_trace,
+};

@@ -10,8 +10,8 @@
 #include "common/bytes.h"
 #include "user/gateway/trace.h"
 
-/* NOLINTNEXTLINE(misc-redundant-expression): the two limits may come to differ */
-static_assert(API_FILTER_MAX <= TAP_FILTER_MAX && API_FILTER_MAX <= TRACE_FILTER_MAX, "what is accepted fits");
+static_assert(API_FILTER_MAX <= TAP_FILTER_MAX, "what is accepted fits");
+static_assert(API_FILTER_MAX <= TRACE_FILTER_MAX, "what is accepted fits");
 
 /* One field of an instruction; false when it is no number of its range. */
 static bool insn_field(struct json_object *insn, size_t i, uint32_t max, uint32_t *value)

@@ -26,7 +26,8 @@ static int on_event(void *ctx, void *data, size_t size)
 	return --t->left > 0 ? 0 : -EAGAIN;
 }
 
-int steer_trace_open(struct steer_trace **out, struct steer *s, const struct sluice_trace_filter *filter, struct fault *f)
+int steer_trace_open(struct steer_trace **out, struct steer *s, const struct sluice_trace_filter *filter,
+		     struct fault *f)
 {
 	struct steer_trace *t = calloc(1, sizeof(*t));
 	int err;

@@ -20,7 +20,8 @@ typedef void steer_trace_fn(void *ctx, const struct sluice_trace_event *e);
  * What an earlier trace has left in the ring is thrown away.
  * Return: 0 or -errno
  */
-int steer_trace_open(struct steer_trace **out, struct steer *s, const struct sluice_trace_filter *filter, struct fault *f);
+int steer_trace_open(struct steer_trace **out, struct steer *s, const struct sluice_trace_filter *filter,
+		     struct fault *f);
 
 /** steer_trace_read() - Hand out at most @max events, oldest first, without blocking. Return: how many */
 unsigned int steer_trace_read(struct steer_trace *t, unsigned int max, steer_trace_fn *fn, void *ctx);

@@ -2,8 +2,8 @@
 /*
  * The engine's counters as they stand in the pinned maps. Written by one worker each, read by anybody.
  *
- * For each worker, at rest: rx_pkts + created_pkts = tx_pkts + consumed_pkts + (sum of its drops) + cross_out_pkts -
- * cross_in_pkts.
+ * For each worker, at rest: rx_pkts + (sum of its queues' rx_drops) + created_pkts = tx_pkts + consumed_pkts + (sum of
+ * its drops) + cross_out_pkts - cross_in_pkts.
  */
 #ifndef SLUICE_COUNTERS_H
 #define SLUICE_COUNTERS_H

@@ -33,7 +33,10 @@ static bool port_takes(uint32_t caps, const struct pkt *p)
 	return caps & need[p->gso];
 }
 
-/* What one side allows: a number, or what fits the smaller MTU of both; 0 is no limit. */
+/*
+ * What one side allows: a number, or what fits the smaller MTU of both; 0 is no limit, and so is an MTU that no segment
+ * fits into.
+ */
 static uint16_t mss_allowed(const struct iface *side, const struct iface *other, uint8_t family)
 {
 	if (!(side->flags & IFACE_CLAMP_MSS))
@@ -53,8 +56,9 @@ static uint16_t mss_limit(const struct iface *in, const struct iface *out, const
 static void clamp_mss(struct worker *w, struct pkt *p)
 {
 	const struct iface *from = &w->tables->ifaces[p->iface_in], *to = &w->tables->ifaces[p->iface_out];
+	uint16_t limit = mss_limit(from, to, p);
 
-	if ((from->flags | to->flags) & IFACE_CLAMP_MSS && tcp_clamp_mss(p, mss_limit(from, to, p)))
+	if (limit && tcp_clamp_mss(p, limit))
 		w->count->mss_clamped_pkts++;
 }
 

@@ -11,19 +11,24 @@
 #include "user/gateway/worker.h"
 #include "user/net/pkt_csum.h"
 
-/* One frame in place of a chain. */
-static struct pkt *linearize(struct worker *w, struct pkt *p)
+/* One frame in place of a chain. Return: NULL when that cannot be, and the packet has been dropped */
+static struct pkt *linearize(struct worker *w, struct edges *out, struct pkt *p)
 {
 	struct pkt *one;
 
-	if (p->total_bytes > w->area->chunk_bytes - PKT_HEADROOM_BYTES)
+	if (p->total_bytes > w->area->chunk_bytes - PKT_HEADROOM_BYTES) {
+		edge_drop(out, p, DROP_too_long);
 		return NULL;
+	}
 	one = area_alloc(w->area);
-	if (!one)
+	if (!one) {
+		edge_drop(out, p, DROP_no_frame);
 		return NULL;
+	}
 	one->len = (uint16_t)pkt_copy_out(w->area, p, 0, pkt_data(one), p->total_bytes);
 	one->total_bytes = one->len;
-	one->flags = p->flags;
+	one->flags = p->flags & (uint16_t)~PKT_FLOW_HASH;
+	one->trace_id = p->trace_id;
 	one->family = p->family;
 	one->proto = p->proto;
 	one->port_in = p->port_in;
@@ -47,8 +52,6 @@ static bool port_takes(uint32_t caps, const struct pkt *p)
 /* Do in software what the port cannot. Return: the packet to send, or NULL when it had to be dropped */
 static struct pkt *adapt(struct worker *w, struct edges *out, struct pkt *p, uint32_t caps)
 {
-	struct pkt *one;
-
 	if (p->csum == PKT_CSUM_PARTIAL && !(caps & PORT_CAP_TX_PARTIAL)) {
 		enum drop why = pkt_csum_complete(w->area, p);
 
@@ -60,10 +63,7 @@ static struct pkt *adapt(struct worker *w, struct edges *out, struct pkt *p, uin
 	}
 	if (p->n_frames == 1 || caps & PORT_CAP_TX_SG)
 		return p;
-	one = linearize(w, p);
-	if (!one)
-		edge_drop(out, p, DROP_too_long);
-	return one;
+	return linearize(w, out, p);
 }
 
 static void port_send(struct worker *w, struct edges *out, unsigned int port, struct pkt **pkts, unsigned int n)

@@ -167,7 +167,11 @@ static inline uint16_t rig_vlan(struct rig *r, unsigned int port, uint16_t outer
 	return id;
 }
 
-static inline void rig_init_with(struct rig *r, uint32_t n_frames, uint32_t caps)
+/*
+ * @caps: of lan and wan, PORT_CAP_TX_PARTIAL and PORT_CAP_TX_SG
+ * @buffer_bytes: what they receive in one buffer, 0: as much as fits
+ */
+static inline void rig_init_ports(struct rig *r, uint32_t n_frames, uint32_t caps, uint32_t buffer_bytes)
 {
 	struct engine_params params = {
 		.n_workers = 1, .cpus = { -1 },
@@ -176,7 +180,10 @@ static inline void rig_init_with(struct rig *r, uint32_t n_frames, uint32_t caps
 			    .neigh_queue_pkts = 4 },
 		.neigh_quota_frames = 64, .trace_records = 256,
 	};
-	struct memport_params mp = { .tx_metadata = caps & PORT_CAP_TX_PARTIAL, .tx_frames_max = 1 };
+	struct memport_params mp = {
+		.tx_metadata = caps & PORT_CAP_TX_PARTIAL, .buffer_bytes = buffer_bytes,
+		.tx_frames_max = caps & PORT_CAP_TX_SG ? PKT_FRAMES_MAX : 1,
+	};
 
 	memset(r, 0, sizeof(*r));
 	if (engine_create(&r->e, &params, &r->f))
@@ -206,6 +213,16 @@ static inline void rig_init_with(struct rig *r, uint32_t n_frames, uint32_t caps
 	rig_route(r, "10.1.0.255", 32, FIB_BROADCAST, 0, NULL);
 	rig_publish(r);
 	r->w->tables = atomic_load(&r->e->tables);
+}
+
+static inline void rig_init_with(struct rig *r, uint32_t n_frames, uint32_t caps)
+{
+	rig_init_ports(r, n_frames, caps, 0);
+}
+
+static inline void rig_init_buffers(struct rig *r, uint32_t caps, uint32_t buffer_bytes)
+{
+	rig_init_ports(r, 2048, caps, buffer_bytes);
 }
 
 static inline void rig_init(struct rig *r)
@@ -245,15 +262,17 @@ static inline uint64_t rig_drops(const struct rig *r, enum drop why)
 	return r->w->drops[why];
 }
 
-/* rx + created = tx + consumed + drops: counters.h. Holds when nothing is held. */
+/* rx + dropped by ports + created = tx + consumed + drops: counters.h. Holds when nothing is held. */
 static inline bool rig_balanced(const struct rig *r)
 {
 	const struct sluice_engine_counters *c = r->w->count;
-	uint64_t drops = 0;
+	uint64_t drops = 0, in = c->rx_pkts;
 
 	for (unsigned int i = 1; i < DROP_N; i++)
 		drops += r->w->drops[i];
-	return c->rx_pkts + c->created_pkts == c->tx_pkts + c->consumed_pkts + drops;
+	for (unsigned int i = 0; i < RIG_PORTS; i++)
+		in += r->counters[i].rx_drops;
+	return in + c->created_pkts == c->tx_pkts + c->consumed_pkts + drops;
 }
 
 /* ---- Frames ------------------------------------------------------------------------------------------------------ */

@@ -386,6 +386,8 @@ START_TEST(a_superpacket_that_no_descriptor_tells_of_is_cut_as_its_link_would_ha
 {
 	bool v6 = _i;
 
+	rig.port[LAN].caps |= PORT_CAP_RX_GSO;
+	engine_port_caps_changed(rig.e);
 	frame_eth(&sent, MAC_LAN, MAC_H1, v6 ? ETHERTYPE_IP6 : ETHERTYPE_IP4);
 	frame_tcp(&sent, v6 ? "fd01::2" : "10.1.0.2", v6 ? "fd02::2" : "10.2.0.2", TCP_ACKED | TCP_PSH, 20000);
 	put_be32(sent.b + sent.l4 + TCP_SEQ, 0xfffff000);

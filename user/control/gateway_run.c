@@ -17,6 +17,7 @@
 #include "user/control/gateway.h"
 
 #define SYNC_TIMEOUT_MS 30000
+#define DRAIN_NS (500 * NS_PER_MS)
 
 static struct sluice_engine_counters *counters_of(void *ctx, unsigned int worker)
 {
@@ -307,6 +308,10 @@ static int gateway_stop(struct gateway *gw)
 	if (gw->server)
 		server_destroy(gw->server);
 	if (gw->engine) {
+		for (unsigned int i = 0; i < gw->n_ports; i++)
+			if (gw->ports[i].open && gw->ports[i].steer)
+				steer_set_enabled(gw->ports[i].steer, false);
+		engine_drain(gw->engine, DRAIN_NS);
 		for (unsigned int i = 0; i < gw->n_ports; i++) {
 			loop_del_timer(&gw->ports[i].retry);
 			gw_port_close(&gw->ports[i], "stopped");

@@ -2,6 +2,7 @@
 #include "user/gateway/engine.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +10,14 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/counter.h"
 #include "common/log.h"
 #include "user/gateway/tap.h"
 #include "user/gateway/trace.h"
 
 #define CROSS_SLOTS 1024
+#define DRAIN_LOOK_MS 2
+#define DRAIN_QUIET_LOOKS 5
 
 static void *zalloc_lines(size_t bytes)
 {
@@ -242,6 +246,30 @@ static void cross_drain(struct engine *e, enum drop why)
 			if (l)
 				cross_link_drain(l, e->workers[from], why);
 		}
+	}
+}
+
+static uint64_t pkts_moved(const struct engine *e)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < e->n_workers; i++)
+		sum += counter_read(&e->workers[i]->count->rx_pkts) + counter_read(&e->workers[i]->count->tx_pkts) +
+		       counter_read(&e->workers[i]->count->cross_in_pkts);
+	return sum;
+}
+
+void engine_drain(struct engine *e, uint64_t timeout_ns)
+{
+	uint64_t deadline_ns = clock_mono_ns() + timeout_ns, before = pkts_moved(e), now;
+	unsigned int quiet = 0;
+
+	/* A batch takes microseconds: when nothing has moved in several milliseconds, nothing will. */
+	while (e->running && quiet < DRAIN_QUIET_LOOKS && clock_mono_ns() < deadline_ns) {
+		poll(NULL, 0, DRAIN_LOOK_MS);
+		now = pkts_moved(e);
+		quiet = now == before ? quiet + 1 : 0;
+		before = now;
 	}
 }
 

@@ -73,6 +73,15 @@ int engine_create(struct engine **out, const struct engine_params *params, struc
 int engine_start(struct engine *e, struct fault *f);
 
 /**
+ * engine_drain() - Wait until the workers have nothing on its way any more; the caller has seen to it that nothing new
+ * comes in by the XDP programs.
+ * @timeout_ns: how long at most: a TUN's sender cannot be told to stop
+ *
+ * Packets that wait for a neighbour are not waited for.
+ */
+void engine_drain(struct engine *e, uint64_t timeout_ns);
+
+/**
  * engine_stop() - Stop the workers for good, and drop what they still hold under DROP_shutdown.
  *
  * Ports are still open and owned by the caller, who closes them next.

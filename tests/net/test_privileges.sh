@@ -22,7 +22,7 @@ caps() {
 	printf '%016x\n' "$n"
 }
 
-port_is() { "$SLUICE" -i "$TOPO" ports "$1" --json | jq -e --arg s "$2" '.ports[0].state == $s'; }
+port_in_state() { port_is "$1" ".state == \"$2\""; }
 
 rx_pkts() { "$SLUICE" -i "$TOPO" stats --json | jq '[.ports[] | .counters.rx_pkts // 0] | add'; }
 
@@ -84,19 +84,19 @@ live_with() {
 	check "the TUN's owner" grep -q 'user nobody' <<<"$(ip -n "$(ns gw)" -d link show app0)"
 	# A device goes and comes back: its program is loaded anew, memory is registered, maps are pinned.
 	ip -n "$(ns gw)" link del wan
-	wait_for 5 "the port is gone" port_is wan gone
+	wait_for 5 "the port is gone" port_in_state wan gone
 	veth_add h2 eth0 gw wan
 	addr_add h2 eth0 10.2.0.2/24 fd02::2/64
 	addr_add gw wan 10.2.0.1/24 fd02::1/64
 	route_add h2 default via 10.2.0.1
 	route_add h2 default via fd02::1
-	wait_for 10 "the port is back" port_is wan up
+	wait_for 10 "the port is back" port_in_state wan up
 	check "counters are pinned again" test -e "/sys/fs/bpf/sluice/$TOPO/wan/counters"
 	forwards "forwards again" 10.2.0.2
 	forwards "forwards IPv6 again" fd02::2
 	ip -n "$(ns gw)" link set dev lan mtu 1400
 	ip -n "$(ns gw)" link del app0
-	wait_for 10 "the TUN is back" port_is app up
+	wait_for 10 "the TUN is back" port_in_state app up
 	for command in status stats ports routes neigh; do
 		check "$command" "$SLUICE" -i "$TOPO" "$command" --json >"$TOPO_STATE/$command"
 	done

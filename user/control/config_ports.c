@@ -10,13 +10,12 @@
 #include <sys/socket.h>
 
 #include "user/control/config_text.h"
+#include "user/packet/xsk.h"
 
 #define N_KEYS(keys) (sizeof(keys) / sizeof((keys)[0]))
 
 enum {
 	IPV6_MTU_MIN = 1280,		/* RFC 8200 5 */
-	HEADROOM_BYTES = 256,		/* XDP_PACKET_HEADROOM, in front of each frame */
-	ETH_VLAN_HLEN = 22,		/* Ethernet and two tags */
 	RING_MIN = 64,
 	RING_MAX = 32768,
 	TPID_8021Q = 0x8100,
@@ -331,7 +330,7 @@ static const struct config_elsewhere not_in_xdp[] = {
 
 static int check_xdp(struct config_reader *r, const config_setting_t *g, const struct config_port *p)
 {
-	unsigned int room = r->config->memory.chunk_bytes - HEADROOM_BYTES - ETH_VLAN_HLEN;
+	unsigned int room = xsk_single_mtu(r->config->memory.chunk_bytes);
 
 	if (p->metadata == CONFIG_ON && p->mode == CONFIG_MODE_GENERIC)
 		return config_fault(r, config_setting_get_member(g, "metadata"),

@@ -97,6 +97,9 @@ int gw_port_open(struct gw_port *gp, struct fault *f);
 /** gw_port_close() - Give the device back. @why: for `status` */
 void gw_port_close(struct gw_port *gp, const char *why);
 
+/** gw_iface_settings() - What the configuration says about an interface beyond its name, MTU and addresses. */
+void gw_iface_settings(struct iface *iface, const struct config_iface *cfg);
+
 /** gw_ports_update() - Follow the devices: state, MTU, address; open what has come back, close what has gone. */
 void gw_ports_update(struct gateway *gw);
 

@@ -44,9 +44,8 @@ struct gw_port *gw_port_by_name(struct gateway *gw, const char *name)
 	return NULL;
 }
 
-static void iface_settings(struct iface *iface, const struct config_iface *cfg)
+void gw_iface_settings(struct iface *iface, const struct config_iface *cfg)
 {
-	snprintf(iface->name, sizeof(iface->name), "%s", cfg->name);
 	iface->rp_filter = (uint8_t)cfg->rp_filter;
 	if (iface->rp_filter != IFACE_RP_OFF)
 		iface->flags |= IFACE_CHECK_SOURCE;
@@ -64,7 +63,8 @@ static uint16_t iface_add(struct gateway *gw, struct gw_port *gp, const struct c
 	*iface = (struct iface){
 		.id = id, .port = gp->port.id, .flags = IFACE_ROUTER | (gp->port.has_l2 ? 0 : IFACE_NO_L2),
 	};
-	iface_settings(iface, cfg);
+	snprintf(iface->name, sizeof(iface->name), "%s", cfg->name);
+	gw_iface_settings(iface, cfg);
 	if (vlan) {
 		iface->n_vlans = vlan->inner ? 2 : 1;
 		iface->vlan[0] = (struct iface_vlan){ vlan->tpid, vlan->id };
@@ -438,11 +438,29 @@ static void retry_open(void *ctx)
 	mirror_resync(gp->gw->mirror);	/* routes may have named the device before it was a port */
 }
 
+/* Does a frame of such an MTU fit one frame of memory, as it must without multi-buffer? */
+static bool fits_one_frame(const struct gw_port *gp, uint32_t mtu_bytes)
+{
+	return mtu_bytes <= xsk_single_mtu(gp->gw->cfg->memory.chunk_bytes);
+}
+
+/* What is configured cannot be more than the device carries. */
+static uint32_t mtu_limit(const struct iface *iface, const struct config_iface *cfg, uint32_t device_bytes)
+{
+	if (!cfg || !cfg->mtu)
+		return device_bytes;
+	if (device_bytes && cfg->mtu > device_bytes && iface->mtu_bytes != device_bytes)
+		log_warn("interface %s: mtu %u is more than the device's: %u it is", iface->name, cfg->mtu, device_bytes);
+	return device_bytes && device_bytes < cfg->mtu ? device_bytes : cfg->mtu;
+}
+
 /* The link's state of one open port; true when something changed. */
 static bool link_follow(struct gw_port *gp, const struct nl_link *link)
 {
 	struct gateway *gw = gp->gw;
 	bool up = (link->flags & IFF_UP) && (link->flags & IFF_LOWER_UP);
+	bool reopen = gp->port.kind == PORT_XSK && !(gp->port.caps & PORT_CAP_TX_SG) &&
+		      fits_one_frame(gp, link->mtu) != fits_one_frame(gp, gp->port.mtu_bytes);
 	bool changed = up != gp->port.up || link->mtu != gp->port.mtu_bytes ||
 		       (gp->port.has_l2 && memcmp(link->lladdr, gp->port.mac, 6) != 0);
 
@@ -452,6 +470,11 @@ static bool link_follow(struct gw_port *gp, const struct nl_link *link)
 		log_info("port %s: link %s", gp->cfg->name, up ? "up" : "down");
 	if (gp->port.mtu_bytes && link->mtu != gp->port.mtu_bytes)
 		log_info("port %s: MTU %u", gp->cfg->name, link->mtu);
+	if (reopen) {
+		/* Another way may be the best now; which, and what it cannot, is told when it is opened again. */
+		gw_port_close(gp, "the MTU has changed");
+		return true;
+	}
 	engine_pause(gw->engine);
 	gp->port.up = up;
 	gp->port.mtu_bytes = link->mtu;
@@ -472,11 +495,11 @@ static void iface_follow(struct gateway *gw, struct iface *iface)
 	const struct nl_link *link;
 
 	bool was_up = iface->up, restart;
+	uint32_t mtu_bytes = gp->port.mtu_bytes;
 	uint8_t old_mac[6];
 
 	memcpy(old_mac, iface->mac, 6);
 	memcpy(iface->mac, gp->port.mac, 6);
-	iface->mtu_bytes = gp->port.mtu_bytes;
 	iface->up = gp->open && gp->port.up;
 	if (iface->n_vlans == 0)
 		iface->ifindex = gp->port.ifindex;
@@ -484,12 +507,12 @@ static void iface_follow(struct gateway *gw, struct iface *iface)
 		link = mirror_link(gw->mirror, (uint32_t)iface->ifindex);
 		if (link) {
 			memcpy(iface->mac, link->lladdr, 6);
-			iface->mtu_bytes = link->mtu;
+			mtu_bytes = link->mtu;
 			iface->up &= (link->flags & IFF_UP) != 0;
 		}
 	}
-	if (cfg && cfg->mtu)
-		iface->mtu_bytes = cfg->mtu;
+	if (gp->open)
+		iface->mtu_bytes = mtu_limit(iface, cfg, mtu_bytes);
 	iface_set_l2(iface);
 	gw_addrs_update(gw, iface);
 	restart = memcmp(old_mac, iface->mac, 6) != 0 || !was_up;

@@ -70,6 +70,28 @@ static uint32_t share(const struct gateway *gw, unsigned int whole)
 	return whole && whole < gw->n_workers ? 1 : whole / gw->n_workers;
 }
 
+/* Whether a worker can be pinned shows only where it is tried. */
+static int cpus_check(const struct gateway *gw, struct fault *f)
+{
+	cpu_set_t before, set;
+	int err = 0;
+
+	if (sched_getaffinity(0, sizeof(before), &before) < 0)
+		return fault_errno(f, "workers.cpus: sched_getaffinity");
+	for (unsigned int i = 0; i < gw->cfg->workers.n_cpus && !err; i++) {
+		unsigned int cpu = gw->cfg->workers.cpus[i];
+
+		CPU_ZERO(&set);
+		if (cpu < CPU_SETSIZE)
+			CPU_SET(cpu, &set);
+		if (cpu >= CPU_SETSIZE || sched_setaffinity(0, sizeof(set), &set) < 0)
+			err = fault_set(f, EINVAL, "workers.cpus: CPU %u is not there, or not for this process", cpu);
+	}
+	if (sched_setaffinity(0, sizeof(before), &before) < 0 && !err)
+		err = fault_errno(f, "workers.cpus: sched_setaffinity");
+	return err;
+}
+
 static int engine_setup(struct gateway *gw, struct fault *f)
 {
 	const struct config *cfg = gw->cfg;
@@ -249,7 +271,9 @@ static int gateway_start(struct gateway *gw, struct fault *f)
 	}
 	gw->n_workers = worker_count(gw->cfg);
 	cp.n_workers = gw->n_workers;
-	err = gw_ports_init(gw, f);
+	err = cpus_check(gw, f);
+	if (!err)
+		err = gw_ports_init(gw, f);
 	if (!err)
 		err = signals_setup(gw, f);
 	/* A socket that another instance answers on ends the start before its pins or any device is touched. */

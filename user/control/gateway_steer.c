@@ -79,11 +79,15 @@ static uint32_t iface_vlan(const struct iface *iface)
 static void engine_addrs(struct gateway *gw, struct addr_list *l)
 {
 	for (uint16_t i = 0; i < gw->n_ifaces; i++) {
-		const struct config_iface *cfg = gw->iface_cfg[i];
+		const struct iface *iface = &gw->ifaces[i];
 
-		/* Whichever port it comes in by: a router's address is reachable from everywhere. */
-		for (unsigned int k = 0; cfg && k < cfg->n_addrs; k++)
-			addr_add(l, cfg->addrs[k].ip.family, cfg->addrs[k].ip.bytes, SLUICE_VLAN_ANY);
+		/*
+		 * Whichever port it comes in by: a router's address is reachable from everywhere. One that is looked for
+		 * a duplicate is among them, since the answer must come here; one that somebody else has is not.
+		 */
+		for (unsigned int k = 0; k < iface->n_addrs; k++)
+			if (iface->addrs[k].engine && iface->addrs[k].state != IFACE_ADDR_DUPLICATED)
+				addr_add(l, iface->addrs[k].family, iface->addrs[k].addr, SLUICE_VLAN_ANY);
 	}
 }
 

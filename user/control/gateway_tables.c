@@ -99,6 +99,7 @@ void gw_vlan_link(struct gateway *gw, const struct nl_link *link, bool removed)
 			.vlan = { { tpid[0], vlan[0] }, { tpid[1], vlan[1] } },
 		};
 		snprintf(iface->name, sizeof(iface->name), "%s", link->name);
+		gw_iface_settings(iface, &gp->cfg->iface);
 	}
 	iface->ifindex = (int)link->ifindex;
 	log_info("interface %s: VLAN device of the kernel on port %s", link->name, gp->cfg->name);

@@ -440,6 +440,11 @@ static const struct port_ops xsk_ops = {
 	.close = xsk_close,
 };
 
+uint32_t xsk_single_mtu(uint32_t chunk_bytes)
+{
+	return chunk_bytes - XDP_HEADROOM_BYTES - L2_BYTES;
+}
+
 int xsk_open(struct port *port, const struct port_queue_params *queue, const struct xsk_params *params,
 	     struct port_queue **out, struct fault *f)
 {

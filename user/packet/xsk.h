@@ -29,6 +29,9 @@ struct xsk_params {
 	uint32_t busy_poll_budget;	/* 0: 64 */
 };
 
+/** xsk_single_mtu() - The largest MTU whose frames, two VLAN tags included, fit one frame of memory. */
+uint32_t xsk_single_mtu(uint32_t chunk_bytes);
+
 /**
  * xsk_open() - Open one queue of a device.
  * @port:   name, device, ifindex, mtu_bytes and id are set; caps, mode, reasons and queues are filled in

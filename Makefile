@@ -219,7 +219,7 @@ lint: all ## layers, clang-tidy, cppcheck, shellcheck
 install: all ## into PREFIX (/usr/local), DESTDIR in front
 	install -D -m 755 $(SLUICE) $(DESTDIR)$(PREFIX)/sbin/sluice
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/sluice README.md LICENSE
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/sluice/examples topology/*.conf
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/sluice/examples topology/example.conf
 
 uninstall: ## what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/sluice

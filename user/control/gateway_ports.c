@@ -368,13 +368,14 @@ int gw_port_open(struct gw_port *gp, struct fault *f)
 	engine_pause(gw->engine);
 	privilege_files(&gw->privilege, true);
 	err = gp->port.kind == PORT_TUN ? tun_port_open(gp, f) : xdp_port_open(gp, f);
+	if (!err)
+		err = engine_port_attach(gw->engine, &gp->port, gp->queue_worker, f);
 	if (err) {
 		queues_close(gp);
 		groups_leave(gp);
 		steer_close(gp->steer);
 		gp->steer = NULL;
 	} else {
-		engine_port_attach(gw->engine, &gp->port, gp->queue_worker);
 		gp->open = true;
 		/* Routes of a TUN device follow its creation at once: they must find the interface. */
 		gw->ifaces[gp->iface].ifindex = gp->port.ifindex;

@@ -307,8 +307,16 @@ static void tx_queues_assign(struct engine *e)
 		worker_queues_changed(e->workers[i]);
 }
 
-void engine_port_attach(struct engine *e, struct port *port, const uint8_t *queue_worker)
+int engine_port_attach(struct engine *e, struct port *port, const uint8_t *queue_worker, struct fault *f)
 {
+	unsigned int more[WORKERS_MAX] = { 0 };
+
+	for (unsigned int i = 0; i < port->n_queues; i++) {
+		unsigned int w = queue_worker[i];
+
+		if (e->workers[w]->n_rxq + ++more[w] > WORKER_QUEUES_MAX)
+			return fault_set(f, E2BIG, "worker %u: more than %d queues", w, WORKER_QUEUES_MAX);
+	}
 	e->ports[port->id] = port;
 	for (unsigned int i = 0; i < port->n_queues; i++) {
 		struct worker *w = e->workers[queue_worker[i]];
@@ -319,6 +327,7 @@ void engine_port_attach(struct engine *e, struct port *port, const uint8_t *queu
 			w->txq[port->id] = port->queues[i];
 	}
 	tx_queues_assign(e);
+	return 0;
 }
 
 void engine_port_detach(struct engine *e, struct port *port)

@@ -99,8 +99,9 @@ void engine_resume(struct engine *e);
  * engine_port_attach() - Give a port to the workers. Paused.
  * @port:         its queues are open, each with the area of the worker it is for
  * @queue_worker: which worker has queue i
+ * Return: 0, or -E2BIG when one of the workers would have more than WORKER_QUEUES_MAX; nothing has changed then
  */
-void engine_port_attach(struct engine *e, struct port *port, const uint8_t *queue_worker);
+int engine_port_attach(struct engine *e, struct port *port, const uint8_t *queue_worker, struct fault *f);
 
 /**
  * engine_port_detach() - Take a port from the workers. Paused. The caller closes its queues before it resumes.

@@ -89,7 +89,7 @@ static void open_port(unsigned int i, const uint8_t *mac)
 		ok(memport_open(&gp->port, &qp, &params, &opened, &fault));
 	}
 	port_reason(&gp->port, "not zero-copy: it is memory");
-	engine_port_attach(gw->engine, &gp->port, gp->queue_worker);
+	ok(engine_port_attach(gw->engine, &gp->port, gp->queue_worker, &fault));
 	gp->open = true;
 }
 

@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,7 +143,8 @@ static inline void rig_port(struct rig *r, unsigned int i, const char *name, con
 	else if (memport_open(p, &qp, params, &r->q[i], &r->f))
 		rig_fail(r, "memport_open");
 	p->caps |= caps;
-	engine_port_attach(r->e, p, first_worker);
+	if (engine_port_attach(r->e, p, first_worker, &r->f))
+		rig_fail(r, "engine_port_attach");
 	r->iface[i] = (struct iface){ .id = (uint16_t)i, .port = (uint16_t)i, .up = true, .mtu_bytes = 1500 };
 	snprintf(r->iface[i].name, sizeof(r->iface[i].name), "%s", name);
 	if (mac)

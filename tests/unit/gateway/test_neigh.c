@@ -305,7 +305,7 @@ START_TEST(the_port_may_go)
 	rig_step(&rig);
 	rig_expect_silence();
 	ck_drops(port_removed, 1);
-	engine_port_attach(rig.e, &rig.port[WAN], (uint8_t[PORT_QUEUES_MAX]){ 0 });
+	ck_assert_int_eq(engine_port_attach(rig.e, &rig.port[WAN], (uint8_t[PORT_QUEUES_MAX]){ 0 }, &rig.f), 0);
 	send_numbered("10.2.0.9", 1);
 	expect_numbered(WAN, MAC_NEW, 1);
 }

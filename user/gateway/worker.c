@@ -252,12 +252,21 @@ unsigned int worker_round(struct worker *w)
 	return n;
 }
 
-static bool tx_pending(const struct worker *w)
+/* Does a queue want attention soon although nothing comes in? Its own transmissions, or frames for its reception. */
+static bool queue_pending(const struct worker *w)
 {
-	for (unsigned int i = 0; i < TABLES_PORTS_MAX; i++)
-		if (w->txq[i] && w->txq[i]->ops->pending && w->txq[i]->ops->pending(w->txq[i]))
+	for (unsigned int i = 0; i < w->n_rxq; i++)
+		if (w->rxq[i]->ops->pending && w->rxq[i]->ops->pending(w->rxq[i]))
 			return true;
 	return false;
+}
+
+/* The next round flushes every port: what waits is sent, and what has been sent gives its frames back. */
+static void tx_dirty_all(struct worker *w)
+{
+	for (unsigned int i = 0; i < TABLES_PORTS_MAX; i++)
+		if (w->txq[i])
+			w->tx_dirty |= UINT64_C(1) << i;
 }
 
 static bool rings_idle(struct worker *w)
@@ -296,8 +305,10 @@ static void worker_sleep(struct worker *w)
 
 	if (w->n_waits)
 		wait_ns = w->waits_check_ns > w->now_ns ? w->waits_check_ns - w->now_ns : 0;
-	if (tx_pending(w))
+	if (queue_pending(w)) {
 		wait_ns = min_u64(wait_ns, NS_PER_MS);
+		tx_dirty_all(w);
+	}
 	if (wait_ns != UINT64_MAX) {
 		ts.tv_sec = (time_t)(wait_ns / NS_PER_S);
 		ts.tv_nsec = (long)(wait_ns % NS_PER_S);

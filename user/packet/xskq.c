@@ -665,6 +665,6 @@ bool xskq_pending(const struct port_queue *q)
 
 	if (x->n_tx && !x->tx_stalled && ring_unread(&x->tx))
 		return true;
-	/* Reception is about to starve, and there is, or will be, something to feed it with. */
-	return x->n_fill < x->fill_target / 4 && (q->area->n_free || x->n_tx);
+	/* Reception is about to starve, and there is, or will be, something to feed it with: frames of any port's. */
+	return x->n_fill < x->fill_target / 4 && (q->area->n_free || q->area->count[PLACE_TX]);
 }

@@ -33,7 +33,8 @@ void *record_ring_reserve(struct record_ring *r, uint32_t len)
 	uint32_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
 	uint32_t at = head & (r->size - 1), need, skip = 0;
 
-	if (len > r->size / 2)
+	/* Half the ring, head included: that fits before the end or behind the wrap, wherever an empty ring stands. */
+	if (len > r->size / 2 - HEAD_BYTES)
 		return NULL;
 	need = record_bytes(len);
 	if (at + need > r->size)

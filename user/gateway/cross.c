@@ -24,12 +24,6 @@ static struct worker *cross_target(const struct worker *w, uint16_t port)
 	return NULL;
 }
 
-static void cross_drop(struct worker *w, struct pkt *p, enum drop why)
-{
-	w->drops[why]++;
-	pkt_put(w->area, p);
-}
-
 /**
  * cross_send() - Hand a finished packet to a worker that has a queue of its port.
  */
@@ -39,16 +33,16 @@ void cross_send(struct worker *w, struct pkt *p)
 	struct spsc *r;
 
 	if (!to || !to->cross_in[w->id]) {
-		cross_drop(w, p, DROP_port_removed);
+		worker_drop(w, p, DROP_port_removed);
 		return;
 	}
 	r = &to->cross_in[w->id]->pkts;
 	if (spsc_reserve(r, 1) == 0) {
-		cross_drop(w, p, DROP_cross_full);
+		worker_drop(w, p, DROP_cross_full);
 		return;
 	}
 	if (!pkt_hold(w->area, p, PLACE_CROSS)) {
-		cross_drop(w, p, DROP_frame_quota);
+		worker_drop(w, p, DROP_frame_quota);
 		return;
 	}
 	*(struct pkt **)spsc_free_slot(r, 0) = p;
@@ -72,7 +66,9 @@ static struct pkt *cross_copy(struct worker *w, const struct area *from, const s
 	head->family = p->family;
 	head->proto = p->proto;
 	head->tcp_flags = p->tcp_flags;
-	head->flags = (uint16_t)(p->flags | PKT_CROSSED);
+	/* The hashes stay behind: nobody after this asks. */
+	head->flags = (uint16_t)((p->flags & ~(uint32_t)(PKT_FLOW_HASH | PKT_RX_HASH)) | PKT_CROSSED);
+	head->trace_id = p->trace_id;
 	head->n_vlans = p->n_vlans;
 	head->sport = p->sport;
 	head->dport = p->dport;
@@ -172,7 +168,7 @@ void cross_link_drain(struct cross_link *l, struct worker *from, enum drop why)
 
 		pkt_unhold(from->area, p);
 		from->count->cross_out_pkts--;	/* it never arrived: dropped here instead */
-		cross_drop(from, p, why);
+		worker_drop(from, p, why);
 	}
 	spsc_release(&l->pkts, n);
 	n = spsc_peek(&l->home, UINT32_MAX);

@@ -250,8 +250,7 @@ void neigh_waits_drain(struct worker *w, enum drop why)
 
 		for (unsigned int k = 0; k < nw->n; k++) {
 			pkt_unhold(w->area, nw->pkt[k]);
-			w->drops[why]++;
-			pkt_put(w->area, nw->pkt[k]);
+			worker_drop(w, nw->pkt[k], why);
 		}
 		*nw = (struct neigh_wait){ 0 };
 	}

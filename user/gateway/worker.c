@@ -65,14 +65,17 @@ static int graph_init(struct worker *w, struct fault *f)
 	return 0;
 }
 
-void edge_drop(struct edges *out, struct pkt *p, enum drop why)
+void worker_drop(struct worker *w, struct pkt *p, enum drop why)
 {
-	struct worker *w = out->w;
-
 	w->drops[why]++;
 	if (unlikely(p->flags & PKT_TRACE))
 		trace_drop(w->tracer, w->now_ns, p, why);
 	pkt_put(w->area, p);
+}
+
+void edge_drop(struct edges *out, struct pkt *p, enum drop why)
+{
+	worker_drop(out->w, p, why);
 }
 
 int worker_init(struct worker *w, struct fault *f)

@@ -160,6 +160,9 @@ unsigned int worker_step(struct worker *w);
  */
 unsigned int worker_round(struct worker *w);
 
+/** worker_drop() - Count a packet under a reason, tell who follows it, and free it. */
+void worker_drop(struct worker *w, struct pkt *p, enum drop why);
+
 /** worker_graph_run() - Run stages until every queue is empty. */
 void worker_graph_run(struct worker *w);
 

@@ -120,6 +120,8 @@ void gw_neigh_iface_up(struct gateway *gw, const struct iface *iface, bool resta
 {
 	const struct config_iface *cfg = gw->iface_cfg[iface->id];
 	uint64_t now_ns = clock_mono_ns();
+	/* On a TUN there is nobody to ask. */
+	bool detect = gw->cfg->neighbours.detect_duplicates && !(iface->flags & IFACE_NO_L2);
 
 	if (!cfg || cfg->n_addrs == 0)
 		return;
@@ -130,7 +132,7 @@ void gw_neigh_iface_up(struct gateway *gw, const struct iface *iface, bool resta
 	for (unsigned int i = 0; i < cfg->n_addrs; i++) {
 		const struct config_prefix *a = &cfg->addrs[i];
 		int err = neigh_addr_add(gw->neighs, iface->id, (uint8_t)a->ip.family, a->ip.bytes, a->len,
-					 gw->cfg->neighbours.detect_duplicates, now_ns);
+					 detect, now_ns);
 
 		if (err && err != -EEXIST)
 			log_error("interface %s: engine-only address: %s", iface->name, strerror(-err));

@@ -18,6 +18,7 @@
 
 #define SYNC_TIMEOUT_MS 30000
 #define DRAIN_NS (500 * NS_PER_MS)
+#define FLUSH_ROUNDS_MAX 4
 
 static struct sluice_engine_counters *counters_of(void *ctx, unsigned int worker)
 {
@@ -127,7 +128,8 @@ static void gateway_flush(struct gateway *gw)
 {
 	struct fault f;
 
-	if (gw->dirty & GW_DIRTY_PORTS) {
+	/* Following a port may change it again: one that comes up takes its addresses into use. */
+	for (unsigned int i = 0; gw->dirty & GW_DIRTY_PORTS && i < FLUSH_ROUNDS_MAX; i++) {
 		gw->dirty &= ~(unsigned int)GW_DIRTY_PORTS;
 		gw_ports_update(gw);
 	}
@@ -318,7 +320,7 @@ static int gateway_start(struct gateway *gw, struct fault *f)
 		return err;
 	calls_filter(gw);
 	/* Only now, with tables and workers in place, do the XDP programs begin to steer. */
-	gw->dirty = GW_DIRTY_STEER;
+	gw->dirty |= GW_DIRTY_STEER;
 	gateway_flush(gw);
 	return 0;
 }

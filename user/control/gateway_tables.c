@@ -109,7 +109,8 @@ void gw_vlan_link(struct gateway *gw, const struct nl_link *link, bool removed)
 
 /* ---- Addresses -------------------------------------------------------------------------------------------------- */
 
-static void addr_put(struct iface *iface, uint8_t family, const uint8_t *bytes, uint8_t prefix_len, bool engine)
+static void addr_put(struct iface *iface, uint8_t family, const uint8_t *bytes, uint8_t prefix_len, bool engine,
+		     enum iface_addr_state state)
 {
 	struct iface_addr *a;
 
@@ -117,7 +118,7 @@ static void addr_put(struct iface *iface, uint8_t family, const uint8_t *bytes, 
 		return;
 	a = &iface->addrs[iface->n_addrs++];
 	*a = (struct iface_addr){
-		.family = family, .prefix_len = prefix_len, .engine = engine, .state = IFACE_ADDR_PREFERRED,
+		.family = family, .prefix_len = prefix_len, .engine = engine, .state = (uint8_t)state,
 	};
 	memcpy(a->addr, bytes, iface_addr_bytes(family));
 }
@@ -125,8 +126,41 @@ static void addr_put(struct iface *iface, uint8_t family, const uint8_t *bytes, 
 static int kernel_addr_put(void *ctx, const struct nl_addr *addr)
 {
 	if (!(addr->flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)))
-		addr_put(ctx, addr->family, addr->local.bytes, addr->prefix_len, false);
+		addr_put(ctx, addr->family, addr->local.bytes, addr->prefix_len, false, IFACE_ADDR_PREFERRED);
 	return 0;
+}
+
+/* Of an engine-only address: as far as the look for a duplicate has come. */
+static enum iface_addr_state engine_addr_state(const struct gateway *gw, const struct iface *iface,
+					       const struct config_prefix *p)
+{
+	switch (neigh_addr_state_of(gw->neighs, iface->id, (uint8_t)p->ip.family, p->ip.bytes)) {
+	case NEIGH_ADDR_PREFERRED:
+		return IFACE_ADDR_PREFERRED;
+	case NEIGH_ADDR_DUPLICATED:
+		return IFACE_ADDR_DUPLICATED;
+	default:
+		return IFACE_ADDR_TENTATIVE;
+	}
+}
+
+/*
+ * What is for an address that is ours is not forwarded. One that is not ours, or not yet, is its subnet's: where somebody
+ * else has it, he is to be reached.
+ */
+static void engine_addr_route(struct gateway *gw, const struct config_prefix *p, enum iface_addr_state state)
+{
+	struct fib_route local = { .type = FIB_LOCAL };
+	uint8_t family = (uint8_t)p->ip.family, bits = family == AF_INET ? 32 : 128;
+	struct fault f;
+	int err;
+
+	if (state == IFACE_ADDR_PREFERRED)
+		err = fib_set(gw->engine->fib, family, p->ip.bytes, bits, FIB_ORIGIN_ENGINE, 0, &local, &f);
+	else
+		err = fib_del(gw->engine->fib, family, p->ip.bytes, bits, FIB_ORIGIN_ENGINE, 0);
+	if (err == -ENOMEM)
+		log_error("routes: no memory for an address of the engine's");
 }
 
 void gw_addrs_update(struct gateway *gw, struct iface *iface)
@@ -134,8 +168,13 @@ void gw_addrs_update(struct gateway *gw, struct iface *iface)
 	const struct config_iface *cfg = gw->iface_cfg[iface->id];
 
 	iface->n_addrs = 0;
-	for (unsigned int i = 0; cfg && i < cfg->n_addrs; i++)
-		addr_put(iface, (uint8_t)cfg->addrs[i].ip.family, cfg->addrs[i].ip.bytes, cfg->addrs[i].len, true);
+	for (unsigned int i = 0; cfg && i < cfg->n_addrs; i++) {
+		const struct config_prefix *p = &cfg->addrs[i];
+		enum iface_addr_state state = engine_addr_state(gw, iface, p);
+
+		addr_put(iface, (uint8_t)p->ip.family, p->ip.bytes, p->len, true, state);
+		engine_addr_route(gw, p, state);
+	}
 	if (iface->ifindex && gw->cfg->netlink.enabled)
 		mirror_each_addr(gw->mirror, (uint32_t)iface->ifindex, kernel_addr_put, iface);
 }
@@ -279,20 +318,18 @@ const struct mirror_ops gw_mirror_ops = {
 	.route_end_resync = on_route_end,
 };
 
-/* What an engine-only address brings: itself, its subnet and the subnet's broadcast address. */
+/* What an engine-only address brings: its subnet and the subnet's broadcast address; itself once nobody else has it. */
 static int engine_addr_routes(struct gateway *gw, const struct iface *iface, const struct config_prefix *p,
 			      struct fault *f)
 {
-	struct fib_route local = { .type = FIB_LOCAL };
 	struct fib_route link = { .type = FIB_UNICAST, .n_nexthops = 1 };
 	struct fib_route broadcast = { .type = FIB_BROADCAST };
 	uint8_t family = (uint8_t)p->ip.family, bits = family == AF_INET ? 32 : 128, net[16];
 	int err;
 
 	link.nexthops[0] = (struct fib_nexthop){ .iface = iface->id, .weight = 1 };
-	err = fib_set(gw->engine->fib, family, p->ip.bytes, bits, FIB_ORIGIN_ENGINE, 0, &local, f);
-	if (err || p->len == bits)
-		return err;
+	if (p->len == bits)
+		return 0;
 	memcpy(net, p->ip.bytes, sizeof(net));
 	for (unsigned int bit = p->len; bit < bits; bit++)
 		net[bit / 8] &= (uint8_t)~(0x80u >> bit % 8);

@@ -85,11 +85,29 @@ static inline enum drop choose(struct worker *w, struct last_way *last, struct p
 	return why;
 }
 
+/*
+ * A superpacket whose segment size is a guess is cut as its way out wants it. Its sender must not be told of a smaller MTU:
+ * what he sends after he has learned it looks the same, and would be refused for ever. TCP does not mind.
+ */
+static void guess_again(struct pkt *p)
+{
+	uint32_t headers = (uint32_t)(p->payload - p->l3);
+
+	if (p->mtu_out <= headers)
+		return;
+	p->gso_size = (uint16_t)(p->mtu_out - headers);
+	p->gso_segs = (uint16_t)((pkt_l3_bytes(p) - headers + p->gso_size - 1) / p->gso_size);
+}
+
 /* What is too long for the way out. Return: the edge to take */
 static unsigned int too_long(struct worker *w, struct pkt *p)
 {
 	bool fits = ip_bytes_on_wire(p) <= p->mtu_out;
 
+	if (!fits && p->flags & PKT_GSO_GUESSED) {
+		guess_again(p);
+		fits = ip_bytes_on_wire(p) <= p->mtu_out;
+	}
 	if (!fits && p->flags & PKT_DF)
 		return FORWARD_ERROR;
 	/* Segments that are still too long go on to be fragmented. */

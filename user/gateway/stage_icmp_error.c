@@ -39,6 +39,12 @@ static const struct iface_addr *error_source(const struct tables *t, const struc
 	return a;
 }
 
+/* RFC 1812 4.3.2.7: a source that is no single host. What its bits do not show, a route does: a subnet's broadcast. */
+static bool source_is_broadcast(const struct tables *t, const struct pkt *p)
+{
+	return p->family == AF_INET && fib_lookup4(t->fib, wire32_at(pkt_l3(p) + IP4_SRC))->type == FIB_BROADCAST;
+}
+
 static struct pkt *error_for(struct worker *w, struct pkt *p)
 {
 	const struct iface_addr *src;
@@ -47,7 +53,7 @@ static struct pkt *error_for(struct worker *w, struct pkt *p)
 	/* What was made here: the sender is this node. */
 	if (p->flags & PKT_LOCAL_OUT)
 		return NULL;
-	if (icmp_error_forbidden(p, (enum icmp_cause)p->error_cause)) {
+	if (icmp_error_forbidden(p, (enum icmp_cause)p->error_cause) || source_is_broadcast(w->tables, p)) {
 		w->count->icmp_errors_forbidden++;
 		return NULL;
 	}

@@ -33,6 +33,7 @@ static void find_superpacket(struct pkt *p, const struct iface *iface)
 
 	if (p->proto != IPPROTO_TCP || p->csum != PKT_CSUM_PARTIAL || iface->mtu_bytes <= headers)
 		return;
+	p->flags |= PKT_GSO_GUESSED;
 	p->gso = p->family == AF_INET ? PKT_GSO_TCP4 : PKT_GSO_TCP6;
 	p->gso_size = (uint16_t)(iface->mtu_bytes - headers);
 	p->gso_segs = (uint16_t)((pkt_l3_bytes(p) - headers + p->gso_size - 1) / p->gso_size);

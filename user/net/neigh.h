@@ -176,6 +176,9 @@ int neigh_addr_add(struct neigh_table *t, uint16_t iface, uint8_t family, const 
 /** neigh_addr_del() - Give an address up. Return: 0 or -ENOENT */
 int neigh_addr_del(struct neigh_table *t, uint16_t iface, uint8_t family, const uint8_t *addr);
 
+/** neigh_addr_state_of() - Return: an address's enum neigh_addr_state, or -ENOENT */
+int neigh_addr_state_of(const struct neigh_table *t, uint16_t iface, uint8_t family, const uint8_t *addr);
+
 /** neigh_addr_restart() - The interface is up again, or has another MAC address: detect and announce anew. */
 void neigh_addr_restart(struct neigh_table *t, uint16_t iface, uint64_t now_ns);
 

@@ -26,15 +26,24 @@
 
 static const uint8_t any_addr[16];
 
-struct own_addr *own_addr_find(struct neigh_table *t, uint16_t iface, uint8_t family, const uint8_t *addr)
+static uint32_t own_addr_index(const struct neigh_table *t, uint16_t iface, uint8_t family, const uint8_t *addr)
 {
-	for (uint32_t i = 0; i < t->n_addrs; i++) {
-		struct own_addr *own = &t->addrs[i];
+	uint32_t i;
+
+	for (i = 0; i < t->n_addrs; i++) {
+		const struct own_addr *own = &t->addrs[i];
 
 		if (own->iface == iface && own->family == family && memcmp(own->addr, addr, addr_bytes(family)) == 0)
-			return own;
+			break;
 	}
-	return NULL;
+	return i;
+}
+
+struct own_addr *own_addr_find(struct neigh_table *t, uint16_t iface, uint8_t family, const uint8_t *addr)
+{
+	uint32_t i = own_addr_index(t, iface, family, addr);
+
+	return i < t->n_addrs ? &t->addrs[i] : NULL;
 }
 
 static bool same_subnet(const struct own_addr *own, const uint8_t *addr)
@@ -203,6 +212,13 @@ int neigh_addr_del(struct neigh_table *t, uint16_t iface, uint8_t family, const 
 		return -ENOENT;
 	*own = t->addrs[--t->n_addrs];
 	return 0;
+}
+
+int neigh_addr_state_of(const struct neigh_table *t, uint16_t iface, uint8_t family, const uint8_t *addr)
+{
+	uint32_t i = own_addr_index(t, iface, family, addr);
+
+	return i < t->n_addrs ? (int)t->addrs[i].state : -ENOENT;
 }
 
 void neigh_addr_restart(struct neigh_table *t, uint16_t iface, uint64_t now_ns)

@@ -66,6 +66,7 @@ enum pkt_flag {
 	PKT_GSO_ECN = 1 << 11,	/* superpacket whose first segment carries CWR */
 	PKT_LOCAL_OUT = 1 << 12,/* made here */
 	PKT_CROSSED = 1 << 13,	/* has come from another worker */
+	PKT_GSO_GUESSED = 1 << 15,/* gso_size is what its link carries; its sender's may be smaller */
 	PKT_TX_HELD = 1 << 14,	/* somebody holds it beside the transmit ring; the ports' own */
 };
 

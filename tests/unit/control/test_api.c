@@ -95,20 +95,12 @@ static void open_port(unsigned int i, const uint8_t *mac)
 
 static void fill_iface(struct iface *iface)
 {
-	const struct config_iface *ic = gw->iface_cfg[iface->id];
-
 	memcpy(iface->mac, gw->ports[iface->port].port.mac, 6);
 	iface->mtu_bytes = 1500;
 	iface->up = gw->ports[iface->port].open;
 	iface_set_l2(iface);
-	iface->n_addrs = 0;
-	for (unsigned int i = 0; i < ic->n_addrs; i++) {
-		struct iface_addr *a = &iface->addrs[iface->n_addrs++];
-
-		*a = (struct iface_addr){ .family = (uint8_t)ic->addrs[i].ip.family, .prefix_len = ic->addrs[i].len,
-					  .engine = true, .state = IFACE_ADDR_PREFERRED };
-		memcpy(a->addr, ic->addrs[i].ip.bytes, 16);
-	}
+	gw_neigh_iface_up(gw, iface, false);
+	gw_addrs_update(gw, iface);
 }
 
 static void setup(void)

@@ -194,7 +194,7 @@ static int xsk_queues_open(struct gw_port *gp, const struct devinfo *dev, struct
 		.no_zero_copy = pc->mode == CONFIG_MODE_NATIVE || pc->mode == CONFIG_MODE_GENERIC,
 		.no_sg = pc->multibuffer == CONFIG_OFF || !info->frags,
 		.no_tx_metadata = pc->checksum_offload == CONFIG_OFF,
-		.busy_poll = cfg->busy_poll.enabled,
+		.busy_poll = cfg->busy_poll.enabled && !is_software(dev),
 		.busy_poll_us = cfg->busy_poll.usecs, .busy_poll_budget = cfg->busy_poll.budget,
 	};
 

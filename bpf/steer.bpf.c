@@ -22,6 +22,7 @@ const volatile __u32 have_frags;
 const volatile __u32 have_rx_hash;
 const volatile __u32 have_rx_timestamp;
 const volatile __u32 have_rx_vlan;
+const volatile __u32 deliver_metadata;	/* below the frame, for the engine */
 
 struct sluice_steer_config config SEC(".data.config");
 
@@ -453,6 +454,12 @@ static __always_inline int write_metadata(struct xdp_md *ctx, const struct frame
 	return 0;
 }
 
+/* What the driver said of the frame would not reach the engine, and it matters. */
+static __always_inline bool metadata_lost(struct xdp_md *ctx, const struct frame *f)
+{
+	return deliver_metadata ? write_metadata(ctx, f) != 0 : f->vlan_stripped;
+}
+
 static __always_inline int steer_frame(struct xdp_md *ctx, struct frame *f, const bool metadata)
 {
 	__u32 verdict = decide(ctx, f), queue = ctx->rx_queue_index;
@@ -462,7 +469,7 @@ static __always_inline int steer_frame(struct xdp_md *ctx, struct frame *f, cons
 		ret = (int)bpf_redirect_map(&xsks, queue, XDP_PASS);
 		if (ret != XDP_REDIRECT) {
 			verdict = SLUICE_VERDICT_pass_no_socket;
-		} else if (metadata && write_metadata(ctx, f)) {
+		} else if (metadata && metadata_lost(ctx, f)) {
 			verdict = SLUICE_VERDICT_pass_no_metadata;
 			ret = XDP_PASS;
 		}

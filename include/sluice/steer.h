@@ -29,8 +29,9 @@
  * 10. The longest transit prefix that covers the destination    [redirect_prefix, pass_prefix, drop_prefix]
  * 11. Nothing of this                                                                   [pass_default]
  *
- * A redirect to a queue without a socket is a pass [pass_no_socket]. So is one whose RX metadata found no room
- * [pass_no_metadata]: the receiver could not tell old memory from metadata.
+ * A redirect to a queue without a socket is a pass [pass_no_socket]. So is one whose RX metadata cannot be handed on
+ * [pass_no_metadata]: without room the receiver could not tell old memory from metadata, and where frames bear none it
+ * would not know of a VLAN tag that the device took off.
  *
  * Rules with ports match no fragment, neither the first nor a later one, and nothing whose ports are cut off: one
  * datagram never goes two ways. Fragments follow rules of prefix and protocol; the protocol of a fragmented IPv6
@@ -92,7 +93,7 @@ enum sluice_steer_action {
 	X(pass_prefix, "transit prefix with action kernel") \
 	X(pass_default, "no rule, address or prefix for it") \
 	X(pass_no_socket, "for the engine, but the queue has no socket") \
-	X(pass_no_metadata, "for the engine, but no room for RX metadata")
+	X(pass_no_metadata, "for the engine, but its RX metadata cannot be handed on")
 #define SLUICE_DROP_VERDICTS(X) \
 	X(drop_rule, "rule with action drop") \
 	X(drop_prefix, "transit prefix with action drop")
@@ -270,6 +271,7 @@ struct sluice_trace_event {
 #define SLUICE_STEER_VARIANT_GENERIC	(1u << 2)
 #define SLUICE_STEER_VARIANT_DISPATCHER	(1u << 3)
 #define SLUICE_STEER_VARIANT_PERSISTENT	(1u << 4)
+#define SLUICE_STEER_VARIANT_VLAN_TAG	(1u << 5)
 
 /**
  * struct sluice_steer_config - Map "config": one, written by the loader while frames are being decided

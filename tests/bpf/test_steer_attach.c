@@ -623,6 +623,69 @@ START_TEST(metadata_lies_below_the_frame)
 }
 END_TEST
 
+/* What a driver would compute for each frame is not asked for. */
+START_TEST(the_hash_can_be_left_out)
+{
+	struct sluice_rx_meta m;
+	const uint8_t *frame;
+	struct xsk_rx x;
+	uint32_t len;
+
+	params.metadata = params.no_rx_hash = true;
+	params.mode = STEER_MODE_NATIVE;
+	ck_ok(steer_attach(&params, &steer, &fault));
+	if (!metadata_here())
+		return;
+	steer_to_socket(&x);
+	send_on_v1(&to_engine);
+	frame = xsk_rx_next(&x, &len, WAIT_MS);
+	memcpy(&m, frame - sizeof(m), sizeof(m));
+	ck_assert_uint_eq(m.magic, SLUICE_RX_META_MAGIC);
+	ck_assert_uint_eq(m.valid & SLUICE_RX_META_HASH, 0);
+}
+END_TEST
+
+/* Frames without metadata, but a tag beside one of them is not overlooked: it decides, and goes to the kernel. */
+START_TEST(a_tag_for_the_program_alone)
+{
+	struct frame_buf want;
+	struct sluice_rx_meta m;
+	const uint8_t *frame;
+	struct xsk_rx x;
+	uint32_t len;
+
+	params.metadata = params.tag_only = true;
+	params.mode = STEER_MODE_NATIVE;
+	ck_ok(steer_attach(&params, &steer, &fault));
+	ck_assert(!steer_info(steer)->metadata);
+	if (!steer_info(steer)->vlan_tag) {
+		printf("SKIP steer_attach: this kernel tells no program of a VLAN tag\n");
+		return;
+	}
+	ck_assert(!reason_says("VLAN tags are unseen"));
+	steer_to_socket(&x);
+	send_on_v1(&to_engine);
+	frame = xsk_rx_next(&x, &len, WAIT_MS);
+	frame_build(&want, &to_engine);
+	ck_assert_uint_eq(len, want.len);
+	ck_assert_mem_eq(frame, want.b, len);
+	memcpy(&m, frame - sizeof(m), sizeof(m));
+	ck_assert_uint_ne(m.magic, SLUICE_RX_META_MAGIC);
+
+	push_vlan_on_v1(5);
+	send_on_v1(&to_engine);
+	for (int ms = 0; ms < WAIT_MS && counters().pass_no_metadata == 0; ms++)
+		usleep(1000);
+	ck_assert_uint_eq(counters().pass_no_metadata, 1);
+	ck_assert_uint_eq(counters().redirect_address, 1);
+	ck_ok(steer_set_vlans(steer, NULL, 0, &fault));
+	send_on_v1(&to_engine);
+	for (int ms = 0; ms < WAIT_MS && counters().pass_vlan == 0; ms++)
+		usleep(1000);
+	ck_assert_uint_eq(counters().pass_vlan, 1);
+}
+END_TEST
+
 static void frames_reach_the_socket(enum steer_mode mode)
 {
 	struct frame_buf want;
@@ -712,6 +775,8 @@ int main(void)
 	tcase_add_test(tc, names_that_cannot_be_pins_are_refused);
 	tcase_add_test(tc, no_bpffs_is_a_reason_or_an_error);
 	tcase_add_test(tc, metadata_lies_below_the_frame);
+	tcase_add_test(tc, the_hash_can_be_left_out);
+	tcase_add_test(tc, a_tag_for_the_program_alone);
 	tcase_add_test(tc, native_frames_reach_the_socket);
 	tcase_add_test(tc, generic_frames_reach_the_socket);
 	tcase_add_test(tc, without_its_engine_a_drop_is_a_pass);

@@ -29,7 +29,7 @@
  *	{"ports": [{
  *	  "name": "lan", "device": "eth1", "kind": "xdp", "ifindex": 3, "state": "up", "mac": "02:...", "mtu": 1500,
  *	  "mode": "copy native", "reasons": [...],			each step down the ladder and why
- *	  "program": {"id": 12, "variant": "metadata" | "plain", "frags": true,
+ *	  "program": {"id": 12, "variant": "metadata" | "tag" | "plain", "frags": true,
  *	              "attached_by": "link" | "dispatcher" | "adopted", "pins": "/sys/fs/bpf/sluice/sluice/lan"} | null,
  *	  "offloads": {"tx_checksum": true, "multibuffer": true, "superpackets": false, "tso4": false, "tso6": false,
  *	               "uso": false, "partial_checksums": true},	what is in use; left out when gone

@@ -90,7 +90,8 @@ static unsigned int evidence_of(const struct gateway *gw)
 		}
 		seen |= gp->port.caps & PORT_CAP_TX_SG ? EVIDENCE_MULTIBUFFER : 0;
 		seen |= gp->port.caps & PORT_CAP_TX_PARTIAL ? EVIDENCE_TX_METADATA : 0;
-		seen |= gp->steer && steer_info(gp->steer)->metadata ? EVIDENCE_RX_METADATA : 0;
+		seen |= gp->steer && (steer_info(gp->steer)->metadata || steer_info(gp->steer)->vlan_tag) ?
+				EVIDENCE_RX_METADATA : 0;
 	}
 	return seen;
 }

@@ -41,7 +41,7 @@ static void put_program(struct json_object *o, const struct gw_port *gp)
 	info = steer_info(gp->steer);
 	to = api_put_object(o, "program");
 	api_put_number(to, "id", info->prog_id);
-	api_put_text(to, "variant", info->metadata ? "metadata" : "plain");
+	api_put_text(to, "variant", info->metadata ? "metadata" : info->vlan_tag ? "tag" : "plain");
 	api_put_bool(to, "frags", info->frags);
 	api_put_text(to, "attached_by", info->adopted ? "adopted" : info->dispatcher ? "dispatcher" : "link");
 	api_put_text(to, "pins", info->pinned ? info->pins.path : NULL);

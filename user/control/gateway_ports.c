@@ -126,7 +126,13 @@ static void queues_assign(struct gw_port *gp)
 		gp->queue_worker[i] = (uint8_t)(cfg->n_queue_workers ? cfg->queue_worker[i] : i % gp->gw->n_workers);
 }
 
-static struct steer_params steer_params_of(const struct gw_port *gp)
+/* A device of the kernel's own: no descriptors that bring a hash, no interrupts in whose place to poll. */
+static bool is_software(const struct devinfo *dev)
+{
+	return strcmp(dev->driver, "veth") == 0 || strcmp(dev->driver, "netkit") == 0 || strcmp(dev->driver, "tun") == 0;
+}
+
+static struct steer_params steer_params_of(const struct gw_port *gp, const struct devinfo *dev)
 {
 	static const enum steer_mode mode[] = {
 		[CONFIG_MODE_AUTO] = STEER_MODE_AUTO, [CONFIG_MODE_ZEROCOPY] = STEER_MODE_NATIVE,
@@ -136,18 +142,21 @@ static struct steer_params steer_params_of(const struct gw_port *gp)
 		[CONFIG_AUTO] = STEER_DISPATCHER_AUTO, [CONFIG_ON] = STEER_DISPATCHER_YES,
 		[CONFIG_OFF] = STEER_DISPATCHER_NO,
 	};
+	bool frugal = gp->cfg->metadata == CONFIG_AUTO && is_software(dev);
 
 	return (struct steer_params){
 		.ifindex = gp->port.ifindex, .ifname = gp->port.device,
 		.instance = gp->gw->cfg->instance, .port = gp->cfg->name,
 		.mode = mode[gp->cfg->mode], .dispatcher = dispatcher[gp->cfg->dispatcher],
 		.metadata = gp->cfg->metadata != CONFIG_OFF, .put_back = true,
+		/* A software device has no timestamp, and computes its hash for whoever asks: a twentieth of a packet. */
+		.no_rx_hash = frugal, .tag_only = frugal && gp->cfg->n_vlans == 0,
 	};
 }
 
-static int steer_open(struct gw_port *gp, struct fault *f)
+static int steer_open(struct gw_port *gp, const struct devinfo *dev, struct fault *f)
 {
-	struct steer_params params = steer_params_of(gp);
+	struct steer_params params = steer_params_of(gp, dev);
 	int err = steer_adopt(&params, &gp->steer, f);
 
 	if (err == -ENOENT)
@@ -185,7 +194,7 @@ static int xsk_queues_open(struct gw_port *gp, const struct devinfo *dev, struct
 		.no_zero_copy = pc->mode == CONFIG_MODE_NATIVE || pc->mode == CONFIG_MODE_GENERIC,
 		.no_sg = pc->multibuffer == CONFIG_OFF || !info->frags,
 		.no_tx_metadata = pc->checksum_offload == CONFIG_OFF,
-		.busy_poll = cfg->busy_poll.enabled,
+		.busy_poll = cfg->busy_poll.enabled && !is_software(dev),
 		.busy_poll_us = cfg->busy_poll.usecs, .busy_poll_budget = cfg->busy_poll.budget,
 	};
 
@@ -268,7 +277,7 @@ static int xdp_port_open(struct gw_port *gp, struct fault *f)
 		return err;
 	if (!dev.has_xdp)
 		port_reason(&gp->port, "driver's XDP features unknown: %s", dev.xdp_why);
-	err = steer_open(gp, f);
+	err = steer_open(gp, &dev, f);
 	if (!err)
 		err = xsk_queues_open(gp, &dev, f);
 	if (!err)

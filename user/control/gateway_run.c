@@ -110,7 +110,7 @@ static int engine_setup(struct gateway *gw, struct fault *f)
 			.echo_rate = share(gw, cfg->icmp.echo_rate),
 			.echo_burst = cfg->icmp.echo_rate ? share(gw, cfg->icmp.echo_burst) : 0,
 			.neigh_queue_pkts = cfg->neighbours.queue,
-			.spin_ns = cfg->spin_us * NS_PER_US,
+			.spin_ns = cfg->busy_poll.enabled ? UINT64_MAX : cfg->spin_us * NS_PER_US,
 		},
 		.neigh_quota_frames = cfg->memory.frames / 8,
 		.counters = counters_of, .drops = drops_of, .counters_ctx = &gw->counters,

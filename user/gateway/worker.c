@@ -14,6 +14,9 @@
 #include "user/gateway/tap.h"
 #include "user/gateway/trace.h"
 
+#define PENDING_WAIT_MIN_NS NS_PER_MS
+#define PENDING_WAIT_MAX_NS NS_PER_S
+
 /* The graph, upstream first. A stage's edges lead down this list but where edge_push_back() is used. */
 static const struct stage *const graph[] = {
 	&stage_input,
@@ -126,6 +129,9 @@ void worker_queues_changed(struct worker *w)
 		const struct port *port = w->engine->ports[i];
 
 		w->port_caps[i] = port ? port->caps | (port->has_l2 ? WORKER_PORT_L2 : 0) : 0;
+		/* Some may be pending. */
+		if (w->txq[i])
+			w->tx_dirty |= UINT64_C(1) << i;
 	}
 }
 
@@ -175,15 +181,27 @@ void worker_graph_run(struct worker *w)
 	}
 }
 
+static inline bool queue_pending(const struct port_queue *q)
+{
+	return q->ops->pending && q->ops->pending(q);
+}
+
+/* What a port could not send, or the kernel has not given back, is looked after in the rounds that follow. */
 static void tx_flush(struct worker *w)
 {
-	while (w->tx_dirty) {
-		unsigned int port = (unsigned int)__builtin_ctzll(w->tx_dirty);
+	uint64_t dirty = w->tx_dirty, still = 0;
 
-		w->tx_dirty &= w->tx_dirty - 1;
-		if (w->txq[port])
-			w->txq[port]->ops->flush(w->txq[port]);
+	for (; dirty; dirty &= dirty - 1) {
+		unsigned int port = (unsigned int)__builtin_ctzll(dirty);
+		struct port_queue *q = w->txq[port];
+
+		if (!q)
+			continue;
+		q->ops->flush(q);
+		if (queue_pending(q))
+			still |= UINT64_C(1) << port;
 	}
+	w->tx_dirty = still;
 }
 
 /* Frames that the control thread made: they know their port and bear their headers. */
@@ -241,35 +259,29 @@ unsigned int worker_step(struct worker *w)
 
 unsigned int worker_round(struct worker *w)
 {
-	unsigned int n;
+	unsigned int n, others;
 
 	/* First, so that what waits leaves before what is received now: flows keep their order. */
 	if (unlikely(w->n_waits))
 		neigh_waits_check(w);
 	n = worker_step(w);
-	n += spsc_peek(&w->from_control, 1);
-	inject_receive(w);
+	others = spsc_peek(&w->from_control, 1);
+	if (others)
+		inject_receive(w);
 	if (w->engine->n_workers > 1)
-		n += cross_receive(w);
-	tx_flush(w);
-	return n;
+		others += cross_receive(w);
+	if (others)
+		tx_flush(w);
+	return n + others;
 }
 
 /* Does a queue want attention soon although nothing comes in? Its own transmissions, or frames for its reception. */
-static bool queue_pending(const struct worker *w)
+static bool any_pending(const struct worker *w)
 {
 	for (unsigned int i = 0; i < w->n_rxq; i++)
-		if (w->rxq[i]->ops->pending && w->rxq[i]->ops->pending(w->rxq[i]))
+		if (queue_pending(w->rxq[i]))
 			return true;
 	return false;
-}
-
-/* The next round flushes every port: what waits is sent, and what has been sent gives its frames back. */
-static void tx_dirty_all(struct worker *w)
-{
-	for (unsigned int i = 0; i < TABLES_PORTS_MAX; i++)
-		if (w->txq[i])
-			w->tx_dirty |= UINT64_C(1) << i;
 }
 
 static bool rings_idle(struct worker *w)
@@ -308,9 +320,10 @@ static void worker_sleep(struct worker *w)
 
 	if (w->n_waits)
 		wait_ns = w->waits_check_ns > w->now_ns ? w->waits_check_ns - w->now_ns : 0;
-	if (queue_pending(w)) {
-		wait_ns = min_u64(wait_ns, NS_PER_MS);
-		tx_dirty_all(w);
+	if (any_pending(w)) {
+		/* A device may never finish: look less and less often. */
+		wait_ns = min_u64(wait_ns, w->pending_wait_ns);
+		w->pending_wait_ns = min_u64(2 * w->pending_wait_ns, PENDING_WAIT_MAX_NS);
 	}
 	if (wait_ns != UINT64_MAX) {
 		ts.tv_sec = (time_t)(wait_ns / NS_PER_S);
@@ -353,6 +366,7 @@ void *worker_main(void *arg)
 	if (e->thread_begins)
 		e->thread_begins(e->thread_ctx, w->id);
 	epoch_online(&e->epoch, w->id);
+	w->pending_wait_ns = PENDING_WAIT_MIN_NS;
 	for (;;) {
 		unsigned int n;
 
@@ -368,6 +382,7 @@ void *worker_main(void *arg)
 		n = worker_round(w);
 		if (n > 0) {
 			idle_since_ns = 0;
+			w->pending_wait_ns = PENDING_WAIT_MIN_NS;
 			continue;
 		}
 		if (idle_since_ns == 0)

@@ -130,6 +130,7 @@ struct worker {
 	int wake_fd;				/* eventfd: rings, pause, stop */
 	struct pollfd fds[WORKER_QUEUES_MAX + 1];
 	unsigned int n_fds;
+	uint64_t pending_wait_ns;		/* longest sleep while a port is pending */
 	struct tracer *tracer;
 	struct taps *taps;
 

@@ -57,7 +57,7 @@ struct port_ops {
 	/** flush - Make the kernel send what was queued, and collect what has been sent. Once per batch. */
 	void (*flush)(struct port_queue *q);
 
-	/** pending - Does the queue need attention soon although no packet arrives (transmit completions)? */
+	/** pending - Must flush() or rx() be called again soon although nothing new is queued and nothing arrives? */
 	bool (*pending)(const struct port_queue *q);
 
 	/** update - Refresh counters that only the kernel knows (XDP_STATISTICS). Control thread. */

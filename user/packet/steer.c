@@ -160,7 +160,8 @@ static struct bpf_program *rung_prog(struct steer_bpf *skel, const struct rung *
 	return r->metadata ? skel->progs.steer_meta : skel->progs.steer;
 }
 
-static struct steer_bpf *open_object(const struct rung *r, const struct kfuncs *k, int ifindex, struct fault *f)
+static struct steer_bpf *open_object(const struct rung *r, const struct kfuncs *k, const struct steer_params *p,
+				     struct fault *f)
 {
 	struct steer_bpf *skel = steer_bpf__open();
 	struct bpf_program *prog;
@@ -171,7 +172,8 @@ static struct steer_bpf *open_object(const struct rung *r, const struct kfuncs *
 	}
 	prog = rung_prog(skel, r);
 	skel->rodata->have_frags = r->frags;
-	skel->rodata->have_rx_hash = r->metadata && k->hash;
+	skel->rodata->deliver_metadata = !p->tag_only;
+	skel->rodata->have_rx_hash = r->metadata && k->hash && !p->no_rx_hash;
 	skel->rodata->have_rx_timestamp = r->metadata && k->timestamp;
 	skel->rodata->have_rx_vlan = r->metadata && k->vlan;
 	bpf_program__set_autoload(skel->progs.steer, !r->metadata);
@@ -179,7 +181,7 @@ static struct steer_bpf *open_object(const struct rung *r, const struct kfuncs *
 	bpf_program__set_flags(prog, (r->frags ? BPF_F_XDP_HAS_FRAGS : 0) |
 					     (r->metadata ? BPF_F_XDP_DEV_BOUND_ONLY : 0));
 	if (r->metadata)
-		bpf_program__set_ifindex(prog, (uint32_t)ifindex);
+		bpf_program__set_ifindex(prog, (uint32_t)p->ifindex);
 	return skel;
 }
 
@@ -255,7 +257,8 @@ static int fill_config(struct steer *s, const struct rung *r, const struct steer
 	struct sluice_steer_config *c = s->config;
 
 	c->abi = SLUICE_STEER_ABI;
-	c->variant = (r->metadata ? SLUICE_STEER_VARIANT_METADATA : 0) | (r->frags ? SLUICE_STEER_VARIANT_FRAGS : 0) |
+	c->variant = (s->info.metadata ? SLUICE_STEER_VARIANT_METADATA : 0) |
+		     (s->info.vlan_tag ? SLUICE_STEER_VARIANT_VLAN_TAG : 0) | (r->frags ? SLUICE_STEER_VARIANT_FRAGS : 0) |
 		     (r->mode == STEER_MODE_GENERIC ? SLUICE_STEER_VARIANT_GENERIC : 0) |
 		     (r->dispatcher ? SLUICE_STEER_VARIANT_DISPATCHER : 0) |
 		     (p->persistent ? SLUICE_STEER_VARIANT_PERSISTENT : 0);
@@ -339,11 +342,13 @@ static int load_behind_dispatcher(struct steer *s, struct steer_bpf *skel, const
 static int try_rung(struct steer *s, const struct rung *r, const struct kfuncs *k, const struct steer_params *p,
 		    struct fault *f)
 {
-	struct steer_bpf *skel = open_object(r, k, p->ifindex, f);
+	struct steer_bpf *skel = open_object(r, k, p, f);
 	int err;
 
 	if (!skel)
 		return -EINVAL;
+	s->info.metadata = r->metadata && !p->tag_only;
+	s->info.vlan_tag = r->metadata && k->vlan;
 	err = r->dispatcher ? load_behind_dispatcher(s, skel, r, p, f) : load_alone(s, skel, r, p, f);
 	steer_bpf__destroy(skel);
 	if (err) {
@@ -351,7 +356,6 @@ static int try_rung(struct steer *s, const struct rung *r, const struct kfuncs *
 		return err;
 	}
 	s->info.mode = r->mode;
-	s->info.metadata = r->metadata;
 	s->info.frags = r->frags;
 	s->info.dispatcher = r->dispatcher;
 	s->info.prog_id = fd_prog_id(s->prog_fd);
@@ -392,7 +396,7 @@ static int try_mode(struct steer *s, enum steer_mode mode, bool dispatcher, cons
 			add_reason(s, "no RX metadata: generic mode has none");
 		else if (dispatcher)
 			add_reason(s, "no RX metadata: not behind libxdp's dispatcher");
-		else if (!k.hash && !k.timestamp && !k.vlan)
+		else if (p->tag_only ? !k.vlan : !k.hash && !k.timestamp && !k.vlan)
 			add_reason(s, "no RX metadata: the kernel has no functions for it (Linux 6.3 or later)");
 		else
 			r.metadata = true;
@@ -606,7 +610,7 @@ int steer_attach(const struct steer_params *p, struct steer **out, struct fault 
 	}
 	if (err)
 		add_reason(s, "maps are not pinned, bpftool must find them by id: %.140s", why.text);
-	if (p->mode != STEER_MODE_DETACHED && !s->info.metadata && strips_vlan(p->ifname))
+	if (p->mode != STEER_MODE_DETACHED && !s->info.vlan_tag && strips_vlan(p->ifname))
 		add_reason(s, "VLAN tags are unseen where the device takes them off (ethtool -K %s rxvlan off)",
 			   p->ifname);
 	s->info.persistent = p->persistent;
@@ -629,6 +633,7 @@ static int check_adopted(struct steer *s, const struct steer_params *p, struct f
 				 p->port, c->ifindex, p->ifname, p->ifindex);
 	s->info.mode = c->variant & SLUICE_STEER_VARIANT_GENERIC ? STEER_MODE_GENERIC : STEER_MODE_NATIVE;
 	s->info.metadata = c->variant & SLUICE_STEER_VARIANT_METADATA;
+	s->info.vlan_tag = c->variant & SLUICE_STEER_VARIANT_VLAN_TAG;
 	s->info.frags = c->variant & SLUICE_STEER_VARIANT_FRAGS;
 	s->info.dispatcher = c->variant & SLUICE_STEER_VARIANT_DISPATCHER;
 	s->info.prog_id = fd_prog_id(s->prog_fd);

@@ -46,6 +46,12 @@ struct steer_params {
 	enum steer_mode mode;
 	enum steer_dispatcher dispatcher;
 	bool metadata;			/* RX metadata where kernel and driver have it */
+	bool no_rx_hash;		/* of it, not the hash: the driver would compute it for each frame */
+	/*
+	 * Of it, only the VLAN tag, and for the program alone: frames carry no metadata, and those whose tag the device
+	 * has taken off go to the kernel.
+	 */
+	bool tag_only;
 	bool persistent;		/* outlive this process */
 	bool put_back;			/* adoption: steer_close() puts back what was there */
 };
@@ -54,6 +60,7 @@ struct steer_params {
 struct steer_info {
 	enum steer_mode mode;		/* NATIVE, GENERIC or DETACHED */
 	bool metadata;			/* frames carry struct sluice_rx_meta below their data */
+	bool vlan_tag;			/* a tag that the device takes off is known to the program */
 	bool frags;			/* multi-buffer frames */
 	bool dispatcher;		/* through libxdp's dispatcher; otherwise the only program */
 	bool persistent;		/* stays when this process ends */

@@ -663,7 +663,8 @@ bool xskq_pending(const struct port_queue *q)
 {
 	const struct xskq *x = (const struct xskq *)q;
 
-	if (x->n_tx && !x->tx_stalled && ring_unread(&x->tx))
+	/* Not read yet, or not given back. */
+	if (x->n_tx && !x->tx_stalled)
 		return true;
 	/* Reception is about to starve, and there is, or will be, something to feed it with: frames of any port's. */
 	return x->n_fill < x->fill_target / 4 && (q->area->n_free || q->area->count[PLACE_TX]);

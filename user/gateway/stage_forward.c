@@ -2,19 +2,22 @@
 /*
  * Stage "forward": a transit packet takes its way out (RFC 1812 5.2.1, 5.3.1; RFC 8200 3).
  *
- * Reads: route, l3, gso_*. Writes: iface_out, mtu_out, next_hop, the TTL or hop limit.
+ * Reads: route, l3, gso_*. Writes: iface_out, mtu_out, next_hop, the TTL or hop limit; and what the stage "neigh"
+ * writes, where that is no more than two addresses which a batch shares.
  *
  * The TTL goes down last, so that an ICMP error quotes the packet as it was received.
  */
+#include <string.h>
 #include <sys/socket.h>
 
 #include "user/gateway/forward.h"
 #include "user/gateway/worker.h"
+#include "user/net/eth.h"
 #include "user/net/ipv4.h"
 #include "user/net/ipv6.h"
 #include "user/net/tcp_mss.h"
 
-enum { FORWARD_NEIGH, FORWARD_SEGMENT, FORWARD_FRAGMENT, FORWARD_ERROR };
+enum { FORWARD_TX, FORWARD_NEIGH, FORWARD_SEGMENT, FORWARD_FRAGMENT, FORWARD_ERROR };
 
 /* Bytes of the largest IP packet that this one stands for: a superpacket's segments are what the link carries. */
 static uint32_t ip_bytes_on_wire(const struct pkt *p)
@@ -62,27 +65,30 @@ static void clamp_mss(struct worker *w, struct pkt *p)
 		w->count->mss_clamped_pkts++;
 }
 
-/* The way out of the packet before: a batch mostly goes one way. */
-struct last_way {
+/* A way out, which all packets of a route take. A batch mostly goes one way: that of the packet before is kept. */
+struct way {
 	const struct fib_route *route;	/* with one next hop; NULL: not known */
-	uint16_t iface, mtu_bytes;
+	struct pkt_way out;
+	bool to_gateway;		/* whose address is known, by an untagged link; else stage "neigh" goes on */
+	uint8_t addrs[ETH_TYPE];	/* the gateway's and the interface's, as a header starts with them */
 };
 
-static inline enum drop choose(struct worker *w, struct last_way *last, struct pkt *p)
+/* The gateway's link-layer address where nothing else is to be asked or done. */
+static const uint8_t *gateway_mac(const struct worker *w, const struct iface *iface, const struct fib_nexthop *nh)
 {
-	const struct fib_route *r = p->route;
-	enum drop why;
+	struct neigh_map *neighs = w->tables->neighs;
+	struct neigh_entry *n = NULL;
 
-	if (likely(r == last->route)) {
-		p->iface_out = last->iface;
-		p->mtu_out = last->mtu_bytes;
-		p->next_hop = 0;
-		return DROP_NONE;
-	}
-	why = forward_choose(w, p);
-	*last = (struct last_way){ .route = why == DROP_NONE && r->n_nexthops == 1 ? r : NULL, .iface = p->iface_out,
-				   .mtu_bytes = p->mtu_out };
-	return why;
+	if (iface->l2_bytes != ETH_HLEN_BYTES || w->port_caps[iface->port] & PORT_CAPS_SUPERPACKETS)
+		return NULL;
+	if (nh->gw_family == AF_INET)
+		n = neigh_map_lookup4(neighs, iface->id, wire32_at(nh->gw));
+	else if (nh->gw_family == AF_INET6)
+		n = neigh_map_lookup6(neighs, iface->id, nh->gw);
+	if (!n || !n->usable)
+		return NULL;
+	neigh_map_mark_used(n);
+	return n->mac;
 }
 
 /*
@@ -99,8 +105,25 @@ static void guess_again(struct pkt *p)
 	p->gso_segs = (uint16_t)((pkt_l3_bytes(p) - headers + p->gso_size - 1) / p->gso_size);
 }
 
-/* What is too long for the way out. Return: the edge to take */
-static unsigned int too_long(struct worker *w, struct pkt *p)
+/* The way of a packet that forward_choose() has chosen. */
+static struct way way_of(const struct worker *w, struct pkt *p)
+{
+	const struct iface *iface = &w->tables->ifaces[p->iface_out];
+	const struct fib_route *r = p->route;
+	const uint8_t *mac = gateway_mac(w, iface, &r->nexthops[p->next_hop]);
+	struct way way = { .route = r->n_nexthops == 1 ? r : NULL, .to_gateway = mac };
+
+	p->port_out = iface->port;
+	way.out = p->way;
+	if (mac) {
+		memcpy(way.addrs + ETH_DST, mac, 6);
+		memcpy(way.addrs + ETH_SRC, iface->mac, 6);
+	}
+	return way;
+}
+
+/* Which edge for a superpacket, or for what is longer than the way out takes? */
+static unsigned int long_edge(const struct worker *w, struct pkt *p)
 {
 	bool fits = ip_bytes_on_wire(p) <= p->mtu_out;
 
@@ -116,53 +139,78 @@ static unsigned int too_long(struct worker *w, struct pkt *p)
 	return fits ? FORWARD_NEIGH : FORWARD_FRAGMENT;
 }
 
+static void dec_ttl(const struct pkt *p, uint8_t *ip)
+{
+	if (p->family == AF_INET)
+		ipv4_dec_ttl(ip);
+	else
+		ipv6_dec_hops(ip);
+}
+
+/* Return: whether it is forwarded; else its sender is told */
+static bool forward_long(struct worker *w, struct edges *out, struct pkt *p)
+{
+	unsigned int edge = long_edge(w, p);
+
+	if (edge == FORWARD_ERROR) {
+		forward_too_big(out, FORWARD_ERROR, p, p->mtu_out);
+		return false;
+	}
+	if (w->tables->clamps_mss)
+		clamp_mss(w, p);
+	dec_ttl(p, pkt_l3(p));
+	edge_push(out, edge, p);
+	return true;
+}
+
 static void forward_run(struct worker *w, struct batch *in, struct edges *out)
 {
-	const struct tables *t = w->tables;
-	struct pkt **neigh = edge_open(out, FORWARD_NEIGH);
-	struct last_way last = { 0 };
-	unsigned int n = in->n, forwarded = 0;
+	bool clamps_mss = w->tables->clamps_mss;
+	struct pkt **tx = edge_open(out, FORWARD_TX);
+	struct way way = { 0 };
+	unsigned int n = in->n, refused = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct pkt *p = in->pkt[i];
 		uint8_t *ip = pkt_l3(p);
-		bool ip4 = p->family == AF_INET;
-		unsigned int edge = FORWARD_NEIGH;
-		enum drop why = choose(w, &last, p);
+		enum drop why = DROP_NONE;
 
-		if (likely(why == DROP_NONE) && unlikely((ip4 ? ip[IP4_TTL] : ip[IP6_HOPS]) <= 1))
+		if (likely(p->route == way.route)) {
+			p->way = way.out;
+		} else {
+			why = forward_choose(w, p);
+			if (why == DROP_NONE)
+				way = way_of(w, p);
+		}
+		if (likely(why == DROP_NONE) && unlikely((p->family == AF_INET ? ip[IP4_TTL] : ip[IP6_HOPS]) <= 1))
 			why = DROP_ttl;
 		if (unlikely(why != DROP_NONE)) {
 			forward_error(out, FORWARD_ERROR, p, why);
+			refused++;
 			continue;
 		}
 		if (unlikely(p->gso != PKT_GSO_NONE || pkt_l3_bytes(p) > p->mtu_out)) {
-			edge = too_long(w, p);
-			if (edge == FORWARD_ERROR) {
-				forward_too_big(out, FORWARD_ERROR, p, p->mtu_out);
-				continue;
-			}
+			refused += !forward_long(w, out, p);
+			continue;
 		}
-		if (unlikely(t->clamps_mss))
+		if (likely(way.to_gateway && eth_has_plain(p))) {
+			eth_readdress(p, way.addrs);
+			*tx++ = p;
+		} else {
+			edge_push(out, FORWARD_NEIGH, p);
+		}
+		dec_ttl(p, ip);
+		if (unlikely(clamps_mss))
 			clamp_mss(w, p);
-		if (likely(ip4))
-			ipv4_dec_ttl(ip);
-		else
-			ipv6_dec_hops(ip);
-		forwarded++;
-		if (likely(edge == FORWARD_NEIGH))
-			*neigh++ = p;
-		else
-			edge_push(out, edge, p);
 	}
-	w->count->forwarded_pkts += forwarded;
-	edge_close(out, FORWARD_NEIGH, neigh);
+	w->count->forwarded_pkts += n - refused;
+	edge_close(out, FORWARD_TX, tx);
 }
 
 const struct stage stage_forward = {
 	.name = "forward", .run = forward_run,
 	.next = {
-		[FORWARD_NEIGH] = "neigh", [FORWARD_SEGMENT] = "segment", [FORWARD_FRAGMENT] = "fragment",
-		[FORWARD_ERROR] = "icmp-error",
+		[FORWARD_TX] = "tx", [FORWARD_NEIGH] = "neigh", [FORWARD_SEGMENT] = "segment",
+		[FORWARD_FRAGMENT] = "fragment", [FORWARD_ERROR] = "icmp-error",
 	},
 };

@@ -5,21 +5,20 @@
  * Reads: off, len, total_bytes, port_in, what the port knew. Writes: everything that parsing finds, iface_in.
  */
 #include <netinet/in.h>
+#include <string.h>
 #include <linux/if_ether.h>
 #include <sys/socket.h>
 
 #include "user/gateway/trace.h"
 #include "user/gateway/worker.h"
+#include "user/packet/parse.h"
 
-enum { INPUT_IP4, INPUT_IP6, INPUT_PUNT };
+enum { INPUT_IP4, INPUT_IP6, INPUT_PUNT, INPUT_GONE };
 
 /* For whom is this frame? RFC 1122 2.3: unicast to another station is not ours, even if the device let it through. */
 static bool mac_is_other(const struct pkt *p, const struct iface *iface)
 {
-	const uint8_t *dst = pkt_data(p);
-
-	return ((u32_at(dst) ^ u32_at(iface->mac)) | (wire16_at(dst + 4) ^ wire16_at(iface->mac + 4))) &&
-	       !(p->flags & PKT_L2_GROUP);
+	return !(p->flags & PKT_L2_GROUP) && memcmp(pkt_data(p), iface->mac, sizeof(iface->mac)) != 0;
 }
 
 /*
@@ -52,56 +51,79 @@ static void input_trace(struct worker *w, struct pkt *p, const struct port_iface
 	trace_select(w->tracer, w->now_ns, w->port_caps[p->port_in] & WORKER_PORT_L2, p);
 }
 
-static enum drop (*parser_of(uint32_t caps))(struct pkt *p)
-{
-	if (!(caps & WORKER_PORT_L2))
-		return pkt_parse_ip;
-	return caps & PORT_CAP_RX_PARTIAL ? pkt_parse_eth_partial : pkt_parse_eth;
-}
-
-/* A batch comes from one port: worker_step(). */
-static void input_run(struct worker *w, struct batch *in, struct edges *out)
+/* Any packet. Return: the edge to take, or INPUT_GONE */
+static unsigned int input_any(struct worker *w, struct edges *out, struct pkt *p, const struct port_ifaces *ifaces)
 {
 	const struct tables *t = w->tables;
+	uint32_t caps = w->port_caps[p->port_in];
+	enum drop why = caps & WORKER_PORT_L2 ? pkt_parse_eth(p) : pkt_parse_ip(p);
+
+	if (unlikely(w->tracing))
+		input_trace(w, p, ifaces, why);
+	if (why == DROP_NONE) {
+		if (unlikely(p->next != PKT_NONE))
+			pkt_trim(w->area, p, p->total_bytes);	/* frames of nothing but padding */
+		p->iface_in = tables_iface_of(t, ifaces, p);
+		if (p->iface_in == IFACE_NONE)
+			why = DROP_vlan_unknown;
+		else if (caps & WORKER_PORT_L2 && mac_is_other(p, &t->ifaces[p->iface_in]))
+			why = DROP_not_our_mac;
+	}
+	if (why == DROP_NONE && p->family == 0) {
+		if (p->ether_type == htons(ETH_P_ARP))
+			return INPUT_PUNT;
+		why = DROP_eth_type;
+	}
+	if (unlikely(why != DROP_NONE)) {
+		edge_drop(out, p, why);
+		return INPUT_GONE;
+	}
+	if (caps & PORT_CAP_RX_PARTIAL && p->csum == PKT_CSUM_NONE)
+		pkt_find_partial(p);
+	if (caps & PORT_CAP_RX_GSO && p->gso == PKT_GSO_NONE && pkt_l3_bytes(p) > t->ifaces[p->iface_in].mtu_bytes)
+		find_superpacket(p, &t->ifaces[p->iface_in]);
+	return p->family == AF_INET ? INPUT_IP4 : INPUT_IP6;
+}
+
+/* The 6 bytes of the address at @mac, and two more that are cut off. */
+static inline uint64_t mac_at(const uint8_t *mac)
+{
+	return le64toh(u64_at(mac)) << 16;
+}
+
+/* Common packets of untagged frames to the interface's own address have a short way. A batch comes from one port. */
+static void input_run(struct worker *w, struct batch *in, struct edges *out)
+{
+	static const struct iface nowhere;
+	const struct tables *t = w->tables;
 	const struct port_ifaces *ifaces = &t->by_port[in->pkt[0]->port_in];
+	const struct iface *untagged = ifaces->untagged == IFACE_NONE ? &nowhere : &t->ifaces[ifaces->untagged];
 	uint32_t caps = w->port_caps[in->pkt[0]->port_in];
-	enum drop (*parse)(struct pkt *p) = parser_of(caps);
+	bool short_way = caps & WORKER_PORT_L2 && !(caps & PORT_CAP_RX_GSO) && untagged != &nowhere && !w->tracing;
+	uint64_t own_mac = mac_at(untagged->mac);
+	bool partials = caps & PORT_CAP_RX_PARTIAL;
 	struct pkt **ip4 = edge_open(out, INPUT_IP4), **ip6 = edge_open(out, INPUT_IP6);
 	unsigned int n = in->n;
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct pkt *p = in->pkt[i];
-		enum drop why = parse(p);
-		uint16_t iface;
+		uint8_t family = 0;
+		unsigned int edge;
 
-		if (unlikely(w->tracing))
-			input_trace(w, p, ifaces, why);
-		if (unlikely(why != DROP_NONE)) {
-			edge_drop(out, p, why);
-			continue;
+		if (likely(short_way && mac_at(pkt_data(p)) == own_mac))
+			family = pkt_parse_common_eth(p, 0, partials);
+		if (likely(family)) {
+			p->iface_in = untagged->id;
+			edge = family == AF_INET ? INPUT_IP4 : INPUT_IP6;
+		} else {
+			edge = input_any(w, out, p, ifaces);
 		}
-		if (unlikely(p->next != PKT_NONE))
-			pkt_trim(w->area, p, p->total_bytes);	/* frames of nothing but padding */
-		iface = tables_iface_of(t, ifaces, p);
-		if (unlikely(iface == IFACE_NONE)) {
-			edge_drop(out, p, DROP_vlan_unknown);
-			continue;
-		}
-		p->iface_in = iface;
-		if (caps & WORKER_PORT_L2 && unlikely(mac_is_other(p, &t->ifaces[iface]))) {
-			edge_drop(out, p, DROP_not_our_mac);
-			continue;
-		}
-		if (caps & PORT_CAP_RX_GSO && unlikely(p->gso == PKT_GSO_NONE && pkt_l3_bytes(p) > t->ifaces[iface].mtu_bytes))
-			find_superpacket(p, &t->ifaces[iface]);
-		if (likely(p->family == AF_INET))
+		if (likely(edge == INPUT_IP4))
 			*ip4++ = p;
-		else if (p->family == AF_INET6)
+		else if (likely(edge == INPUT_IP6))
 			*ip6++ = p;
-		else if (p->ether_type == htons(ETH_P_ARP))
+		else if (edge == INPUT_PUNT)
 			edge_push(out, INPUT_PUNT, p);
-		else
-			edge_drop(out, p, DROP_eth_type);
 	}
 	edge_close(out, INPUT_IP4, ip4);
 	edge_close(out, INPUT_IP6, ip6);

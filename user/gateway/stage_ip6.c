@@ -60,8 +60,8 @@ static void ip6_on_link(struct worker *w, struct edges *out, struct pkt *p, cons
 		edge_drop(out, p, DROP_multicast);
 }
 
-/* Return: whether the packet is to be forwarded; else it has gone another way */
-static inline bool ip6_one(struct worker *w, struct edges *out, struct pkt *p)
+/* All the checks. Return: whether the packet is to be forwarded; else it has gone another way */
+static bool ip6_other(struct worker *w, struct edges *out, struct pkt *p)
 {
 	const struct tables *t = w->tables;
 	const struct iface *iface = &t->ifaces[p->iface_in];
@@ -69,23 +69,23 @@ static inline bool ip6_one(struct worker *w, struct edges *out, struct pkt *p)
 	enum drop why = DROP_NONE;
 	const struct fib_route *r;
 
-	if (unlikely(dst[0] >= 0xfe && (ipv6_is_multicast(dst) || ipv6_is_link_local(dst)))) {
+	if (ipv6_is_multicast(dst) || ipv6_is_link_local(dst)) {
 		ip6_on_link(w, out, p, iface, dst);
 		return false;
 	}
 	r = fib_lookup6(t->fib, (const void *)dst);
 	p->route = r;
-	if (unlikely(r->type == FIB_LOCAL)) {
+	if (r->type == FIB_LOCAL) {
 		ip6_local(w, out, p, iface);
 		return false;
 	}
-	if (likely(r->type != FIB_KERNEL))
+	if (r->type != FIB_KERNEL)
 		why = ipv6_forward_check(ip);
-	if (likely(why == DROP_NONE) && unlikely(p->flags & PKT_L2_GROUP))
+	if (why == DROP_NONE && p->flags & PKT_L2_GROUP)
 		why = DROP_l2_multicast;
-	if (likely(why == DROP_NONE) && unlikely(iface->flags & IFACE_CHECK_SOURCE))
+	if (why == DROP_NONE && iface->flags & IFACE_CHECK_SOURCE)
 		why = forward_source_check(fib_lookup6(t->fib, (const void *)(ip + IP6_SRC)), iface);
-	if (likely(why == DROP_NONE && r->type == FIB_UNICAST))
+	if (why == DROP_NONE && r->type == FIB_UNICAST)
 		return true;
 	if (why != DROP_NONE)
 		forward_error(out, IP6_ERROR, p, why);
@@ -94,14 +94,30 @@ static inline bool ip6_one(struct worker *w, struct edges *out, struct pkt *p)
 	return false;
 }
 
+/* Is there nothing to be said against forwarding it, given a route? All but the source's own route. */
+static inline bool is_plain(const struct pkt *p, const uint8_t *ip)
+{
+	return !(p->flags & PKT_L2_GROUP) && ipv6_is_plain[ip[IP6_SRC]] && ipv6_is_plain[ip[IP6_DST]];
+}
+
 static void ip6_input_run(struct worker *w, struct batch *in, struct edges *out)
 {
+	const struct tables *t = w->tables;
+	const struct fib *fib = t->fib;
+	bool checks_source = t->checks_source;
 	struct pkt **forward = edge_open(out, IP6_FORWARD);
 	unsigned int n = in->n;
 
 	for (unsigned int i = 0; i < n; i++) {
-		if (likely(ip6_one(w, out, in->pkt[i])))
-			*forward++ = in->pkt[i];
+		struct pkt *p = in->pkt[i];
+		const uint8_t *ip = pkt_l3(p);
+		const struct fib_route *r = NULL;
+
+		if (likely(is_plain(p, ip) && !checks_source))
+			r = fib_lookup6(fib, (const void *)(ip + IP6_DST));
+		p->route = r;
+		if (likely(r && r->type == FIB_UNICAST) || ip6_other(w, out, p))
+			*forward++ = p;
 	}
 	edge_close(out, IP6_FORWARD, forward);
 }

@@ -7,6 +7,8 @@
  * A packet whose next hop is not known waits in a queue of bounded length while the control thread, or the kernel by
  * its hand, asks for it. When it stays silent the packets are dropped and their senders told (RFC 1122 2.3.2.2,
  * RFC 1812 5.2.7.1, RFC 4861 7.2.2).
+ *
+ * Transit packets whose gateway is known do not come here: the stage "forward" keeps that answer for a batch.
  */
 #include <string.h>
 #include <sys/socket.h>
@@ -21,9 +23,11 @@ enum { NEIGH_TX, NEIGH_COALESCE, NEIGH_ERROR };
 
 #define WAITS_CHECK_NS (100 * NS_PER_MS)
 
-/* The address to resolve: the gateway's, or on a link of ours the destination itself. @nh: may be NULL */
-static const uint8_t *next_hop_addr(const struct pkt *p, const struct fib_nexthop *nh, uint8_t *family)
+/* The address to resolve: the gateway's, or on a link of ours the destination itself. */
+static const uint8_t *next_hop_addr(const struct pkt *p, uint8_t *family)
 {
+	const struct fib_nexthop *nh = forward_next_hop(p);
+
 	if (nh && nh->gw_family) {
 		*family = nh->gw_family;
 		return nh->gw;
@@ -100,86 +104,41 @@ static void wait_for(struct worker *w, struct edges *out, struct pkt *p, uint8_t
 	nw->pkt[nw->n++] = p;
 }
 
-/* How to leave: by which interface, to which neighbour. */
-struct way {
-	const struct fib_route *route;	/* packets of this route and next hop go this way; &no_route: one packet only */
-	uint8_t next_hop;
-	unsigned int edge;
-	const struct iface *iface;
-	const struct neigh_entry *neigh;	/* NULL: the interface has no link layer */
-};
-
-static const struct fib_route no_route;
-
-/* The next hop's entry if it may be sent to. Return: NULL when not, and the packet waits or is gone */
-static const struct neigh_entry *neigh_find(struct worker *w, struct edges *out, struct pkt *p, uint8_t family,
-					    const uint8_t *addr)
-{
-	struct neigh_map *neighs = w->tables->neighs;
-	struct neigh_entry *n = family == AF_INET ? neigh_map_lookup4(neighs, p->iface_out, wire32_at(addr)) :
-						    neigh_map_lookup6(neighs, p->iface_out, addr);
-
-	if (likely(n && n->usable)) {
-		neigh_map_mark_used(n);
-		return n;
-	}
-	if (n && n->failed)
-		forward_error(out, NEIGH_ERROR, p, DROP_neigh_failed);
-	else
-		wait_for(w, out, p, family, addr);
-	return NULL;
-}
-
 /* Packets for a port that takes superpackets may become one. */
 static unsigned int port_edge(const struct worker *w, unsigned int port)
 {
-	return w->port_caps[port] & (PORT_CAP_TX_TSO4 | PORT_CAP_TX_TSO6 | PORT_CAP_TX_USO) ? NEIGH_COALESCE : NEIGH_TX;
+	return w->port_caps[port] & PORT_CAPS_SUPERPACKETS ? NEIGH_COALESCE : NEIGH_TX;
 }
 
-/* Return: false when there is no way now, and the packet waits or is gone */
-static bool way_find(struct worker *w, struct edges *out, struct pkt *p, struct way *way)
+static void neigh_one(struct worker *w, struct edges *out, struct pkt *p)
 {
-	const struct iface *iface = &w->tables->ifaces[p->iface_out];
-	const struct fib_nexthop *nh = forward_next_hop(p);
+	const struct tables *t = w->tables;
+	const struct iface *iface = &t->ifaces[p->iface_out];
+	struct neigh_entry *n;
 	const uint8_t *addr;
 	uint8_t family;
 
-	*way = (struct way){ .route = &no_route, .next_hop = p->next_hop, .edge = port_edge(w, iface->port), .iface = iface };
-	if (!(iface->flags & IFACE_NO_L2)) {
-		addr = next_hop_addr(p, nh, &family);
-		way->neigh = neigh_find(w, out, p, family, addr);
-		if (!way->neigh)
-			return false;
-	}
-	/* On a link of ours each destination is its own next hop. */
-	if (nh && (nh->gw_family || !way->neigh))
-		way->route = p->route;
-	return true;
-}
-
-static void neigh_run(struct worker *w, struct batch *in, struct edges *out)
-{
-	struct pkt **tx = edge_open(out, NEIGH_TX);
-	struct way way = { .route = &no_route };
-	unsigned int n = in->n;
-
-	for (unsigned int i = 0; i < n; i++) {
-		struct pkt *p = in->pkt[i];
-
-		/* A batch mostly goes one way. */
-		if (unlikely(p->route != way.route || p->next_hop != way.next_hop) && !way_find(w, out, p, &way))
-			continue;
-		p->port_out = way.iface->port;
-		if (likely(way.neigh))
-			eth_push(p, way.iface, way.neigh->mac);
-		else if (p->off != p->l3)
+	p->port_out = iface->port;
+	if (iface->flags & IFACE_NO_L2) {
+		if (p->off != p->l3)
 			eth_pop(p);
-		if (likely(way.edge == NEIGH_TX))
-			*tx++ = p;
-		else
-			edge_push(out, way.edge, p);
+		edge_push(out, port_edge(w, iface->port), p);
+		return;
 	}
-	edge_close(out, NEIGH_TX, tx);
+	addr = next_hop_addr(p, &family);
+	if (likely(family == AF_INET))
+		n = neigh_map_lookup4(t->neighs, p->iface_out, wire32_at(addr));
+	else
+		n = neigh_map_lookup6(t->neighs, p->iface_out, addr);
+	if (likely(n && n->usable)) {
+		neigh_map_mark_used(n);
+		eth_push(p, iface, n->mac);
+		edge_push(out, port_edge(w, iface->port), p);
+	} else if (n && n->failed) {
+		forward_error(out, NEIGH_ERROR, p, DROP_neigh_failed);
+	} else {
+		wait_for(w, out, p, family, addr);
+	}
 }
 
 /* The neighbour answered: its packets go on in order. */
@@ -187,7 +146,6 @@ static void wait_resolved(struct worker *w, struct neigh_wait *nw, const struct 
 {
 	const struct iface *iface = &w->tables->ifaces[nw->iface];
 	struct edges *out = &w->edges[w->neigh_stage];
-	unsigned int edge = port_edge(w, iface->port);
 
 	for (unsigned int i = 0; i < nw->n; i++) {
 		struct pkt *p = nw->pkt[i];
@@ -195,7 +153,7 @@ static void wait_resolved(struct worker *w, struct neigh_wait *nw, const struct 
 		pkt_unhold(w->area, p);
 		p->port_out = iface->port;	/* the tables may have changed since */
 		eth_push(p, iface, n->mac);
-		edge_push(out, edge, p);
+		edge_push(out, port_edge(w, iface->port), p);
 	}
 	nw->n = 0;
 }
@@ -255,6 +213,12 @@ void neigh_waits_drain(struct worker *w, enum drop why)
 		*nw = (struct neigh_wait){ 0 };
 	}
 	w->n_waits = 0;
+}
+
+static void neigh_run(struct worker *w, struct batch *in, struct edges *out)
+{
+	for (unsigned int i = 0; i < in->n; i++)
+		neigh_one(w, out, in->pkt[i]);
 }
 
 const struct stage stage_neigh = {

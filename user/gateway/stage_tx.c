@@ -46,7 +46,8 @@ static struct pkt *linearize(struct worker *w, struct edges *out, struct pkt *p)
 
 static bool port_takes(uint32_t caps, const struct pkt *p)
 {
-	return (p->csum != PKT_CSUM_PARTIAL || caps & PORT_CAP_TX_PARTIAL) && (p->n_frames == 1 || caps & PORT_CAP_TX_SG);
+	return (p->csum != PKT_CSUM_PARTIAL || caps & PORT_CAP_TX_PARTIAL) &&
+	       (p->n_frames == 1 || caps & PORT_CAP_TX_SG);
 }
 
 /* Do in software what the port cannot. Return: the packet to send, or NULL when it had to be dropped */
@@ -96,42 +97,46 @@ static void port_send(struct worker *w, struct edges *out, unsigned int port, st
 		edge_drop(out, pkts[i], DROP_tx_ring_full);
 }
 
-/* Those for one port, in their order. */
-static void port_send_some(struct worker *w, struct edges *out, unsigned int port, const struct batch *in)
+/* Packets of several ports, or some that their port does not take as they are. */
+static void send_mixed(struct worker *w, struct batch *in, struct edges *out)
 {
 	struct pkt *pkts[STAGE_BATCH_MAX];
-	unsigned int n = 0;
+	uint64_t ports = 0;
 
-	for (unsigned int i = 0; i < in->n; i++) {
-		if (in->pkt[i]->port_out == port)
-			pkts[n++] = in->pkt[i];
+	for (unsigned int i = 0; i < in->n; i++)
+		ports |= UINT64_C(1) << in->pkt[i]->port_out;
+	for (; ports; ports &= ports - 1) {
+		unsigned int port = (unsigned int)__builtin_ctzll(ports), n = 0;
+		uint32_t caps = w->port_caps[port];
+
+		for (unsigned int i = 0; i < in->n; i++) {
+			struct pkt *p = in->pkt[i];
+
+			if (!p || p->port_out != port)
+				continue;
+			in->pkt[i] = NULL;
+			if (!port_takes(caps, p))
+				p = adapt(w, out, p, caps);
+			if (p)
+				pkts[n++] = p;
+		}
+		port_send(w, out, port, pkts, n);
 	}
-	port_send(w, out, port, pkts, n);
 }
 
 static void tx_run(struct worker *w, struct batch *in, struct edges *out)
 {
-	unsigned int n = in->n, kept = 0;
-	uint64_t ports = 0;
+	struct pkt **p = in->pkt, **end = p + in->n;
+	uint16_t port = (*p)->port_out;
+	uint32_t caps = w->port_caps[port];
 
-	for (unsigned int i = 0; i < n; i++) {
-		struct pkt *p = in->pkt[i];
-		uint32_t caps = w->port_caps[p->port_out];
-
-		if (unlikely(!port_takes(caps, p))) {
-			p = adapt(w, out, p, caps);
-			if (!p)
-				continue;
-		}
-		in->pkt[kept++] = p;
-		ports |= UINT64_C(1) << p->port_out;
-	}
-	in->n = kept;
-	if (likely(is_pow2(ports)))
-		port_send(w, out, (unsigned int)__builtin_ctzll(ports), in->pkt, kept);
+	/* Mostly they all go to one port, which takes them as they are. */
+	while (p < end && (*p)->port_out == port && port_takes(caps, *p))
+		p++;
+	if (likely(p == end))
+		port_send(w, out, port, in->pkt, in->n);
 	else
-		for (; ports; ports &= ports - 1)
-			port_send_some(w, out, (unsigned int)__builtin_ctzll(ports), in);
+		send_mixed(w, in, out);
 }
 
 const struct stage stage_tx = { .name = "tx", .run = tx_run };

@@ -55,8 +55,10 @@ int tables_build(struct tables **out, const struct iface *ifaces, uint16_t n_ifa
 	t->n_ifaces = n_ifaces;
 	memcpy(t->ifaces, ifaces, n_ifaces * sizeof(*ifaces));
 	tagged_fill(t);
-	for (uint16_t i = 0; i < n_ifaces; i++)
-		t->clamps_mss |= ifaces[i].flags & IFACE_CLAMP_MSS;
+	for (uint16_t i = 0; i < n_ifaces; i++) {
+		t->clamps_mss |= (ifaces[i].flags & IFACE_CLAMP_MSS) != 0;
+		t->checks_source |= (ifaces[i].flags & IFACE_CHECK_SOURCE) != 0;
+	}
 	*out = t;
 	return 0;
 }

@@ -36,7 +36,7 @@ struct tables {
 	struct fib *fib;			/* shared by all snapshots */
 	struct neigh_map *neighs;		/* owned */
 	uint16_t n_ifaces;
-	bool clamps_mss;			/* some interface does */
+	bool clamps_mss, checks_source;		/* some interface does */
 	struct port_ifaces by_port[TABLES_PORTS_MAX];
 	struct tagged_iface *tagged;		/* owned */
 	struct iface *ifaces;			/* owned; index = id */

@@ -52,7 +52,6 @@ static int graph_init(struct worker *w, struct fault *f)
 	for (unsigned int i = 0; i < w->n_stages; i++) {
 		w->stages[i] = graph[i];
 		w->edges[i].w = w;
-		w->reach[i] = UINT32_C(1) << i;
 		for (unsigned int e = 0; e < STAGE_EDGES_MAX && graph[i]->next[e]; e++) {
 			unsigned int to = stage_find(graph[i]->next[e]);
 
@@ -60,7 +59,6 @@ static int graph_init(struct worker *w, struct fault *f)
 				return fault_set(f, EINVAL, "stage %s: edge to unknown stage %s", graph[i]->name,
 						 graph[i]->next[e]);
 			w->edges[i].to[e] = &w->queue[to];
-			w->reach[i] |= UINT32_C(1) << to;
 		}
 	}
 	w->inject_to = &w->queue[stage_find("tx")];
@@ -156,28 +154,18 @@ static void stage_run(struct worker *w, unsigned int i)
 		in->n = 0;
 }
 
-/* Which of these stages have something queued? Both by bit. */
-static uint32_t stages_waiting(const struct worker *w, uint32_t stages)
-{
-	uint32_t waiting = 0;
-
-	for (; stages; stages &= stages - 1) {
-		unsigned int i = (unsigned int)__builtin_ctz(stages);
-
-		waiting |= (uint32_t)(w->queue[i].n > 0) << i;
-	}
-	return waiting;
-}
 
 void worker_graph_run(struct worker *w)
 {
-	uint32_t waiting = stages_waiting(w, (UINT32_C(1) << w->n_stages) - 1);
+	const struct batch *first = w->queue, *last = w->queue + w->n_stages - 1, *b = last;
 
-	while (waiting) {
-		unsigned int i = 31 - (unsigned int)__builtin_clz(waiting);	/* the most downstream one: see stage.h */
-
-		stage_run(w, i);
-		waiting = (waiting & ~w->reach[i]) | stages_waiting(w, w->reach[i]);
+	while (b >= first) {
+		if (b->n == 0) {
+			b--;
+			continue;
+		}
+		stage_run(w, (unsigned int)(b - first));
+		b = last;	/* the most downstream one first: see stage.h */
 	}
 }
 

@@ -104,7 +104,6 @@ struct worker {
 	unsigned int n_stages;
 	const struct stage *stages[STAGES_MAX];
 	struct edges edges[STAGES_MAX];
-	uint32_t reach[STAGES_MAX];		/* the stages that a stage's edges lead to and itself, by bit */
 	struct batch queue[STAGES_MAX];
 	struct batch *inject_to;		/* where frames of the control thread enter: in front of tx */
 	unsigned int neigh_stage;		/* whose edges released packets go on by */

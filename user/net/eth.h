@@ -20,21 +20,6 @@ static inline uint32_t eth_write(uint8_t *frame, const struct iface *out, const 
 	return out->l2_bytes;
 }
 
-/* A header of another length than the one that goes, or with VLAN tags. @at: where it starts */
-static inline void eth_resize(struct pkt *p, const struct iface *out, uint8_t *at)
-{
-	uint32_t old = (uint32_t)(p->l3 - p->off), bytes = out->l2_bytes;
-
-	memcpy(at + ETH_HLEN_BYTES, out->l2 + ETH_HLEN_BYTES, bytes - ETH_HLEN_BYTES);
-	p->n_vlans = out->n_vlans;
-	p->vlan[0] = out->vlan[0].vid;
-	p->vlan[1] = out->vlan[1].vid;
-	p->off = (uint16_t)(p->l3 - bytes);
-	p->len = (uint16_t)(p->len - old + bytes);
-	p->total_bytes = p->total_bytes - old + bytes;
-	p->flags |= PKT_L2;
-}
-
 /**
  * eth_push() - Give an IP packet the link-layer header of the interface that it leaves through.
  * @p:   whatever stands in front of its IP header is replaced
@@ -45,15 +30,31 @@ static inline void eth_resize(struct pkt *p, const struct iface *out, uint8_t *a
  */
 static inline void eth_push(struct pkt *p, const struct iface *out, const uint8_t *dst)
 {
-	uint32_t bytes = out->l2_bytes;
+	uint32_t old = (uint32_t)(p->l3 - p->off), bytes = out->l2_bytes;
 	uint8_t *at = p->buf + p->l3 - bytes;
-	__be16 type = p->ether_type;
 
-	memcpy(at, out->l2, ETH_HLEN_BYTES);
+	memcpy(at, out->l2, bytes);
 	memcpy(at + ETH_DST, dst, 6);
-	if (unlikely(bytes != ETH_HLEN_BYTES || p->l3 - p->off != ETH_HLEN_BYTES))
-		eth_resize(p, out, at);
-	put_wire16(p->buf + p->l3 - 2, type);
+	put_wire16(at + bytes - 2, p->ether_type);
+	p->n_vlans = out->n_vlans;
+	p->vlan[0] = out->vlan[0].vid;
+	p->vlan[1] = out->vlan[1].vid;
+	p->off = (uint16_t)(p->l3 - bytes);
+	p->len = (uint16_t)(p->len - old + bytes);
+	p->total_bytes = p->total_bytes - old + bytes;
+	p->flags |= PKT_L2;
+}
+
+/** eth_has_plain() - Does the packet bear a header without VLAN tags? Then new addresses make it another such one. */
+static inline bool eth_has_plain(const struct pkt *p)
+{
+	return p->l3 - p->off == ETH_HLEN_BYTES;
+}
+
+/** eth_readdress() - New addresses for such a packet. @addrs: destination and source, as a header starts with them */
+static inline void eth_readdress(struct pkt *p, const uint8_t addrs[ETH_TYPE])
+{
+	memcpy(pkt_data(p), addrs, ETH_TYPE);
 }
 
 /** eth_pop() - Take off the link-layer header: the packet starts with its IP header. */

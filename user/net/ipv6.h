@@ -69,11 +69,8 @@ static inline bool ipv6_is_host(const uint8_t *addr)
 	       !ipv6_is_v4_mapped(addr);
 }
 
-/* 2000::/3 and fc00::/7, what the world and what private networks use: no closer look is needed. */
-static inline bool ipv6_is_plain(uint8_t first_byte)
-{
-	return first_byte >> 5 == 1 || first_byte >> 1 == 0xfc >> 1;
-}
+/* First bytes of 2000::/3 and fc00::/7, what the world and what private networks use: no closer look is needed. */
+static const bool ipv6_is_plain[256] = { [0x20 ... 0x3f] = true, [0xfc ... 0xfd] = true };
 
 /* Everything but two such addresses, out of line. */
 enum drop ipv6_addr_drop(const uint8_t *ip);
@@ -86,7 +83,7 @@ enum drop ipv6_addr_drop(const uint8_t *ip);
  */
 static inline enum drop ipv6_forward_check(const uint8_t *ip)
 {
-	if (likely(ipv6_is_plain(ip[IP6_SRC]) && ipv6_is_plain(ip[IP6_DST])))
+	if (likely(ipv6_is_plain[ip[IP6_SRC]] && ipv6_is_plain[ip[IP6_DST]]))
 		return DROP_NONE;
 	return ipv6_addr_drop(ip);
 }

@@ -7,28 +7,18 @@
  * read here. The header's own length field may be smaller than `bytes` (Ethernet padding, cut off) and never larger. So
  * a header that does not fit into `end` is DROP_hdr_split when it fits into `bytes`, and cut off otherwise.
  *
- * The common packet (TCP or UDP without options, extension header, fragment, tag, in one frame) is taken by a straight
- * path that writes nothing before it knows that all is well. Whatever it does not take, the general parser reads from
- * the start.
+ * The common packet is taken by the straight path of parse.h. Whatever that does not take, the general parser here reads
+ * from the start.
  */
-#include "user/packet/pkt.h"
+#include "user/packet/parse.h"
 
-#include "common/bytes.h"
-#include "common/csum.h"
-#include "user/packet/wire.h"
-
-#include <netinet/in.h>
-#include <sys/socket.h>
-
-#define fast_path inline __attribute__((always_inline))
 #define slow_path __attribute__((noinline, cold))
 
 #define IP6_EXT_HDRS_MAX 8
 
 /* What a parse says about a packet; the rest of its flags is the port's or the engine's. */
 #define PARSE_FLAGS \
-	((uint32_t)(PKT_L2 | PKT_FRAG | PKT_FRAG_LATER | PKT_L4 | PKT_IP_OPTIONS | PKT_L2_GROUP | PKT_FLOW_HASH | \
-		    PKT_DF))
+	((uint32_t)(PKT_L2 | PKT_FRAG | PKT_FRAG_LATER | PKT_L4 | PKT_IP_OPTIONS | PKT_L2_GROUP | PKT_FLOW_HASH | PKT_DF))
 
 /* A header of @need bytes is not in the first frame. Is it in the packet at all? */
 static slow_path enum drop cut_off(uint32_t bytes, uint32_t need, enum drop why)
@@ -372,7 +362,7 @@ static slow_path enum drop parse_vlan(struct pkt *p, uint32_t *l3, uint16_t *typ
 static slow_path enum drop parse_eth(struct pkt *p)
 {
 	const uint8_t *eth = pkt_data(p);
-	uint32_t flags = (p->flags & ~PARSE_FLAGS) | PKT_L2;
+	uint32_t flags = (uint32_t)p->flags | PKT_L2;
 	uint32_t l3 = (uint32_t)p->off + ETH_HLEN_BYTES;
 	uint16_t type;
 
@@ -399,7 +389,7 @@ static slow_path enum drop parse_eth(struct pkt *p)
 /* Any packet that starts with its IP header. */
 static slow_path enum drop parse_ip(struct pkt *p)
 {
-	uint32_t flags = p->flags & ~PARSE_FLAGS;
+	uint32_t flags = p->flags;
 
 	if (p->len == 0)
 		return cut_off(p->total_bytes, 1, DROP_ip4_short);
@@ -412,24 +402,22 @@ static slow_path enum drop parse_ip(struct pkt *p)
 	return parse_ip4(p, p->off, flags);
 }
 
-/* Sum of the pseudo-header in front of @bytes bytes of transport, not folded. */
-static fast_path uint64_t pseudo_sum(const uint8_t *ip, uint32_t bytes, uint8_t proto, uint8_t family)
+enum drop pkt_parse_eth(struct pkt *p)
 {
-	if (family == AF_INET)
-		return csum_ipv4_pseudo64(wire32_at(ip + IP4_SRC), wire32_at(ip + IP4_DST), bytes, proto);
-	return csum_ipv6_pseudo64(ip + IP6_SRC, ip + IP6_DST, bytes, proto);
+	uint32_t group = p->len >= ETH_HLEN_BYTES && pkt_data(p)[ETH_DST] & 1 ? PKT_L2_GROUP : 0;
+
+	p->flags &= (uint16_t)~PARSE_FLAGS;
+	return likely(pkt_parse_common_eth(p, group, false)) ? DROP_NONE : parse_eth(p);
 }
 
-/* Mark the packet if its checksum field holds that sum, folded. A field of 0 is UDP's "none". */
-static fast_path void mark_if_partial(struct pkt *p, const uint8_t *h, uint32_t l4, uint16_t field, uint64_t pseudo)
+enum drop pkt_parse_ip(struct pkt *p)
 {
-	uint16_t check = wire16_at(h + field);
+	const uint8_t *ip = pkt_data(p);
 
-	if (likely(check == 0 || !csum_is_zero(pseudo + (uint16_t)~check)))
-		return;
-	p->csum = PKT_CSUM_PARTIAL;
-	p->csum_start = (uint16_t)l4;
-	p->csum_offset = field;
+	p->flags &= (uint16_t)~PARSE_FLAGS;
+	if (likely(parse_common_ip4(p, ip, 0, 0, false)) || likely(parse_common_ip6(p, ip, 0, 0, false)))
+		return DROP_NONE;
+	return parse_ip(p);
 }
 
 void pkt_find_partial(struct pkt *p)
@@ -440,132 +428,6 @@ void pkt_find_partial(struct pkt *p)
 	if (p->csum != PKT_CSUM_NONE || (p->flags & (PKT_L4 | PKT_FRAG)) != PKT_L4)
 		return;
 	if (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP)
-		mark_if_partial(p, pkt_l4(p), p->l4, p->proto == IPPROTO_TCP ? TCP_CSUM : UDP_CSUM,
-				pseudo_sum(pkt_l3(p), bytes, p->proto, p->family));
-}
-
-/* Write what is known of a common packet. All but @p, @total and @hlen are constants where this is called. */
-static fast_path void found_common(struct pkt *p, const uint8_t *h, uint32_t skip, uint32_t ip_hlen, uint32_t total,
-				   uint32_t hlen, uint8_t proto, uint8_t family, uint32_t flags)
-{
-	uint32_t l3 = p->off + skip;
-
-	p->total_bytes = skip + total;
-	p->len = (uint16_t)(skip + total);
-	p->l3 = (uint16_t)l3;
-	p->l4 = (uint16_t)(l3 + ip_hlen);
-	p->payload = (uint16_t)(l3 + ip_hlen + hlen);
-	memcpy(&p->sport, h, 4);
-	p->family = family;
-	p->proto = proto;
-	p->tcp_flags = proto == IPPROTO_TCP ? h[TCP_FLAGS] : 0;
-	p->ether_type = family == AF_INET ? htons(ETHERTYPE_IP4) : htons(ETHERTYPE_IP6);
-	p->n_vlans = 0;
-	p->flags = (uint16_t)((p->flags & ~PARSE_FLAGS) | flags | PKT_L4);
-}
-
-/*
- * The common packet: TCP or UDP, whole, in one frame, IPv4 without options or IPv6 without extension headers, and no
- * fragment. Everything is checked before anything is written, so that any doubt can be left to the general parser.
- *
- * @ip: the IP header; all of it and as much as a UDP header are known to be in the frame
- * @skip: bytes in front of it
- * @partials: look for a partial checksum, too
- */
-static fast_path bool try_common(struct pkt *p, const uint8_t *ip, uint32_t skip, uint32_t ip_hlen, uint32_t total,
-				 uint8_t proto, uint8_t family, uint32_t flags, bool partials)
-{
-	const uint8_t *h = ip + ip_hlen;
-	uint32_t hlen;
-
-	if (unlikely(skip + total > p->len || p->next != PKT_NONE))
-		return false;
-	if (proto == IPPROTO_UDP) {
-		if (unlikely(total < ip_hlen + UDP_HLEN_BYTES))
-			return false;
-		found_common(p, h, skip, ip_hlen, total, UDP_HLEN_BYTES, IPPROTO_UDP, family, flags);
-		if (partials && likely(p->csum == PKT_CSUM_NONE))
-			mark_if_partial(p, h, p->off + skip + ip_hlen, UDP_CSUM,
-					pseudo_sum(ip, total - ip_hlen, IPPROTO_UDP, family));
-		return true;
-	}
-	if (unlikely(proto != IPPROTO_TCP || total < ip_hlen + TCP_HLEN_MIN))
-		return false;
-	hlen = (h[TCP_DOFF] >> 2) & ~3u;
-	if (unlikely(hlen < TCP_HLEN_MIN || total < ip_hlen + hlen))
-		return false;
-	found_common(p, h, skip, ip_hlen, total, hlen, IPPROTO_TCP, family, flags);
-	if (partials && likely(p->csum == PKT_CSUM_NONE))
-		mark_if_partial(p, h, p->off + skip + ip_hlen, TCP_CSUM,
-				pseudo_sum(ip, total - ip_hlen, IPPROTO_TCP, family));
-	return true;
-}
-
-static fast_path bool try_common_ip4(struct pkt *p, const uint8_t *ip, uint32_t skip, uint32_t flags, bool partials)
-{
-	__be16 frag;
-
-	if (unlikely(p->len < skip + IP4_HLEN_MIN + UDP_HLEN_BYTES || ip[0] != 0x45))
-		return false;
-	frag = wire16_at(ip + IP4_FRAG);
-	if (unlikely(frag & htons(IP4_FRAG_MF | IP4_FRAG_OFFSET)))
-		return false;
-	if (frag & htons(IP4_FRAG_DF))
-		flags |= PKT_DF;
-	return try_common(p, ip, skip, IP4_HLEN_MIN, be16_at(ip + IP4_TOTAL), ip[IP4_PROTO], AF_INET, flags,
-			  partials);
-}
-
-static fast_path bool try_common_ip6(struct pkt *p, const uint8_t *ip, uint32_t skip, uint32_t flags, bool partials)
-{
-	if (unlikely(p->len < skip + IP6_HLEN + UDP_HLEN_BYTES || ip[0] >> 4 != 6))
-		return false;
-	return try_common(p, ip, skip, IP6_HLEN, (uint32_t)IP6_HLEN + be16_at(ip + IP6_PLEN), ip[IP6_NEXT], AF_INET6,
-			  flags | PKT_DF, partials);
-}
-
-/* Is this a common packet behind an Ethernet header? Then it is parsed. */
-static fast_path bool try_common_eth(struct pkt *p, bool partials)
-{
-	const uint8_t *eth = pkt_data(p), *ip = eth + ETH_HLEN_BYTES;
-	uint32_t flags;
-	__be16 type;
-
-	if (unlikely(p->len < ETH_HLEN_BYTES))
-		return false;
-	type = wire16_at(eth + ETH_TYPE);
-	flags = PKT_L2 | (eth[ETH_DST] & 1u) * PKT_L2_GROUP;
-	if (type == htons(ETHERTYPE_IP4))
-		return try_common_ip4(p, ip, ETH_HLEN_BYTES, flags, partials);
-	if (type == htons(ETHERTYPE_IP6))
-		return try_common_ip6(p, ip, ETH_HLEN_BYTES, flags, partials);
-	return false;
-}
-
-enum drop pkt_parse_eth(struct pkt *p)
-{
-	return likely(try_common_eth(p, false)) ? DROP_NONE : parse_eth(p);
-}
-
-static slow_path enum drop parse_eth_partial(struct pkt *p)
-{
-	enum drop why = parse_eth(p);
-
-	if (why == DROP_NONE)
-		pkt_find_partial(p);
-	return why;
-}
-
-enum drop pkt_parse_eth_partial(struct pkt *p)
-{
-	return likely(try_common_eth(p, true)) ? DROP_NONE : parse_eth_partial(p);
-}
-
-enum drop pkt_parse_ip(struct pkt *p)
-{
-	const uint8_t *ip = pkt_data(p);
-
-	if (likely(try_common_ip4(p, ip, 0, 0, false)) || likely(try_common_ip6(p, ip, 0, 0, false)))
-		return DROP_NONE;
-	return parse_ip(p);
+		parse_mark_partial(p, pkt_l4(p), p->l4, p->proto == IPPROTO_TCP ? TCP_CSUM : UDP_CSUM,
+				parse_pseudo_sum(pkt_l3(p), bytes, p->proto, p->family));
 }

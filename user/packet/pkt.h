@@ -70,6 +70,15 @@ enum pkt_flag {
 	PKT_TX_HELD = 1 << 14,	/* somebody holds it beside the transmit ring; the ports' own */
 };
 
+/* A packet's way out, to be copied as one. */
+struct pkt_way {
+	uint16_t port_out;
+	uint16_t iface_out;
+	uint16_t mtu_out;
+	uint8_t next_hop;
+	uint8_t unused;
+};
+
 struct pkt {
 	/* -- first cache line: what every stage reads ------------------------------------------------------- */
 	uint8_t *buf;		/* the frame's first byte */
@@ -109,15 +118,20 @@ struct pkt {
 	uint32_t rx_hash;	/* the device's hash: for spreading only, an attacker can choose it */
 	uint32_t flow_hash;	/* keyed, ours, the same in both directions */
 	uint16_t vlan[2];	/* TCI of the outer and the inner tag, host order */
-	uint16_t port_out;
-	uint16_t iface_out;
-	uint16_t mtu_out;	/* largest IP packet of the way out, bytes */
-	uint8_t next_hop;	/* index into the route's next hops */
+	uint32_t error_info;	/* with error_cause: MTU or pointer, host order */
+	uint64_t trace_id;	/* with PKT_TRACE: number of the traced packet */
+	union {
+		struct {
+			uint16_t port_out;
+			uint16_t iface_out;
+			uint16_t mtu_out;	/* largest IP packet of the way out, bytes */
+			uint8_t next_hop;	/* index into the route's next hops */
+		};
+		struct pkt_way way;		/* the same */
+	};
 	uint8_t error_cause;	/* stage "icmp-error": enum icmp_cause that the sender is told */
 	uint8_t error_drop;	/* enum drop that the packet is counted under */
-	uint32_t error_info;	/* MTU or pointer, host order */
-	uint64_t trace_id;	/* with PKT_TRACE: number of the traced packet */
-	uint8_t pad[8];
+	uint8_t pad[14];
 };
 
 static_assert(sizeof(struct pkt) == 128, "two cache lines");
@@ -178,9 +192,6 @@ enum drop pkt_parse_ip(struct pkt *p);
  * happens to equal that sum is finished to the same value again, so it does no harm.
  */
 void pkt_find_partial(struct pkt *p);
-
-/** pkt_parse_eth_partial() - pkt_parse_eth() and pkt_find_partial() in one, for ports that want both for every packet. */
-enum drop pkt_parse_eth_partial(struct pkt *p);
 
 struct siphash_key;
 

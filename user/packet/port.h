@@ -33,6 +33,8 @@ enum port_cap {
 	PORT_CAP_RX_GSO = 1 << 6,	/* may deliver superpackets */
 };
 
+#define PORT_CAPS_SUPERPACKETS (PORT_CAP_TX_TSO4 | PORT_CAP_TX_TSO6 | PORT_CAP_TX_USO)
+
 struct port_queue;
 
 struct port_ops {

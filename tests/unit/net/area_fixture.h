@@ -80,7 +80,7 @@ static inline void metadata_is_right(const struct pkt *p)
 {
 	struct pkt again = *p;
 	uint16_t own = PKT_LOCAL_OUT | PKT_TRACE | PKT_CROSSED | PKT_RX_HASH | PKT_RX_TIME | PKT_GSO_ECN |
-		       PKT_FLOW_HASH;
+		       PKT_FLOW_HASH | PKT_L2_GROUP;
 	enum drop why = p->flags & PKT_L2 ? pkt_parse_eth(&again) : pkt_parse_ip(&again);
 
 	ck_assert_int_eq(why, DROP_NONE);

@@ -200,6 +200,9 @@ test_addresses_change() {
 has_no_route() { ! gw routes --get "$1"; }
 
 # Two ways by two neighbours' MAC addresses; a flow stays on one.
+# has_lines NAME N PATTERN
+has_lines() { [ "$(grep -c "$3" "$TOPO_STATE/$1")" -ge "$2" ]; }
+
 test_ecmp() {
 	local a=02:00:00:00:00:0a b=02:00:00:00:00:0b
 	routed_up
@@ -214,6 +217,7 @@ test_ecmp() {
 	in_ns h1 "$TOOLS/pktgen" udp --device eth0 --dmac "$(mac_of gw lan)" --dst 10.9.0.1 --flows 64 --count 1280 --rate 20000 \
 		--exact
 	wait_for 5 "all arrive" sink_reached all 1280
+	wait_for 20 "tcpdump has printed all" has_lines dump 1280 ethertype
 	kill_wait "$SPAWNED" INT
 	# "TIME SOURCE > DESTINATION, ethertype ..: ADDRESS.PORT > ..." to "MAC PORT", each flow 20 times.
 	sed -nE 's/^[^ ]+ [^ ]+ > ([0-9a-f:]+), .* 10\.1\.0\.2\.([0-9]+) > .*/\1 \2/p' "$TOPO_STATE/dump" | sort | uniq -c >"$TOPO_STATE/flows"

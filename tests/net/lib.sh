@@ -150,7 +150,7 @@ gateway_ends() {
 # balance: every packet is somewhere. A packet between workers is in neither, so traffic must rest.
 # shellcheck disable=SC2016  # variables of jq's
 BALANCE='.engine as $e | ([.drops[]] | add) as $drops |
-	$e.rx_pkts + $e.created_pkts + $e.cross_in_pkts - $e.tx_pkts - $e.consumed_pkts - $e.cross_out_pkts - $drops'
+	([.ports[].counters.rx_drops] | add) + $e.rx_pkts + $e.created_pkts + $e.cross_in_pkts - $e.tx_pkts - $e.consumed_pkts - $e.cross_out_pkts - $drops'
 balanced() { stat_is "$BALANCE" 0; }
 
 # tcp_ok HOST ADDRESS MEGABYTES [OPTIONS...]: so much by iperf3 from HOST, with a congestion control that is named.

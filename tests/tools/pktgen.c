@@ -6,6 +6,8 @@
  *   mix      TCP segments, UDP, IPv4 and IPv6 fragments, ICMP, extension headers, tags, random octets: a load for hours
  *   mutate   the same (or the frames of a pcap file) with octets overwritten, cut, lengthened: hostile input
  *
+ * Into a device without a link layer (a TUN) go the same packets from behind the Ethernet header on.
+ *
  * Frame number n depends on the seed and on n alone, so a failure can be sent again. What a full device refuses is
  * counted and, with --exact, sent again, so that exactly --count frames are on the wire at the end. The last line
  * says what was sent.
@@ -14,10 +16,12 @@
 
 #include <arpa/inet.h>
 #include <getopt.h>
+#include <net/if_arp.h>
 #include <netinet/ether.h>
 #include <pcap/pcap.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 
 #define BATCH	  64u
 #define FRAME_MAX 9216u
@@ -378,19 +382,37 @@ static unsigned int send_batch(int fd, struct mmsghdr *m, unsigned int n)
 	return taken;
 }
 
+/* What of a frame does not go on the wire of this device. */
+static size_t header_to_skip(int fd)
+{
+	struct ifreq ifr = { 0 };
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", opt.dev);
+	if (ioctl(fd, SIOCGIFHWADDR, &ifr) < 0)
+		die("SIOCGIFHWADDR of %s", opt.dev);
+	return ifr.ifr_hwaddr.sa_family == ARPHRD_NONE ? ETH_HLEN : 0;
+}
+
+/* From the octets of a frame to those that are sent; a packet of none is refused by the kernel. */
+static void to_wire(struct iovec *v, size_t len, size_t skip)
+{
+	v->iov_base = (uint8_t *)v->iov_base + skip;
+	v->iov_len = len > skip ? len - skip : 1;
+}
+
 static void run(int fd)
 {
 	static uint8_t frames[BATCH][FRAME_MAX];
 	static struct iovec iov[BATCH];
 	static struct mmsghdr m[BATCH];
 	uint64_t start = now_ns(), end = opt.seconds > 0 ? start + (uint64_t)(opt.seconds * 1e9) : UINT64_MAX, n = 0;
+	size_t skip = header_to_skip(fd);
 
 	for (unsigned int i = 0; i < BATCH; i++) {
 		iov[i].iov_base = frames[i];
 		m[i].msg_hdr.msg_iov = &iov[i];
 		m[i].msg_hdr.msg_iovlen = 1;
-		if (opt.mode == MODE_UDP)
-			iov[i].iov_len = frame_udp(frames[i], i % opt.flows);
+		to_wire(&iov[i], opt.mode == MODE_UDP ? frame_udp(frames[i], i % opt.flows) : 0, skip);
 	}
 	while (!stopped && n < opt.count) {
 		unsigned int want = opt.count - n < BATCH ? (unsigned int)(opt.count - n) : BATCH;
@@ -409,9 +431,11 @@ static void run(int fd)
 		}
 		/* Round robin goes on where the last, perhaps short, batch ended. */
 		for (unsigned int i = 0; opt.mode == MODE_UDP && opt.flows > 1 && i < want; i++)
-			iov[i].iov_base = frames[(n + i) % opt.flows];
-		for (unsigned int i = 0; opt.mode != MODE_UDP && i < want; i++)
-			iov[i].iov_len = frame_make(frames[i], n + i);
+			iov[i].iov_base = frames[(n + i) % opt.flows] + skip;
+		for (unsigned int i = 0; opt.mode != MODE_UDP && i < want; i++) {
+			iov[i].iov_base = frames[i];
+			to_wire(&iov[i], frame_make(frames[i], n + i), skip);
+		}
 		send_batch(fd, m, want);
 		n += want;
 	}
@@ -492,7 +516,7 @@ int main(int argc, char **argv)
 		default: mode = -1; break;
 		}
 	}
-	if (mode < 0 || !opt.dev || !dmac || optind != argc || (opt.v6 && opt.size < 62)) {
+	if (mode < 0 || !opt.dev || !dmac || optind != argc || (mode == MODE_UDP && opt.v6 && opt.size < 62)) {
 		fputs(usage, stderr);
 		return 2;
 	}

@@ -167,7 +167,7 @@ tcp_ok() {
 udp_ok() {
 	local host=$1 to=$2 bytes=$(($3 * 1000000))
 	shift 3
-	in_ns "$host" iperf3 -c "$to" -u -b 100M -l 1200 -n "$bytes" -J "$@" >"$TOPO_STATE/udp.json" ||
+	in_ns "$host" iperf3 -c "$to" -u -b 20M -l 1200 -n "$bytes" -J "$@" >"$TOPO_STATE/udp.json" ||
 		fail "iperf3 to $to: $(json "$TOPO_STATE/udp.json" .error)"
 	json "$TOPO_STATE/udp.json" '.end.sum | .packets > 100 and .lost_percent < 10' >/dev/null
 }

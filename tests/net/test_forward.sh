@@ -74,7 +74,7 @@ test_generic() {
 
 # Software alone: no checksum by TX metadata, and segments that the engine cuts itself.
 test_generic_without_offloads() {
-	local off='mode = "generic"; checksum_offload = "off"; metadata = "off"; gso_lane = "off";'
+	local off='mode = "generic"; checksum_offload = "off"; metadata = "off";'
 	routed_up
 	conf "$off" "$off"
 	routed_gateway

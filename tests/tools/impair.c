@@ -284,5 +284,13 @@ int main(int argc, char **argv)
 	report(&d[0], false);
 	report(&d[1], true);
 	puts("}");
+	for (int i = 0; i < 2; i++) {
+		while (d[i].held)
+			pool[pooled++] = d[i].heap[--d[i].held];
+		free(d[i].heap);
+	}
+	while (pooled)
+		free(pool[--pooled]);
+	free(pool);
 	return 0;
 }

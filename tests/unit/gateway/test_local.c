@@ -231,7 +231,7 @@ END_TEST
 /* RFC 8200 4.7: nothing follows, and so nothing is wrong. */
 START_TEST(no_next_header_is_not_refused)
 {
-	ext6(IPPROTO_NONE, NULL, 0);
+	ext6(IPPROTO_NONE, (const uint8_t *)"", 0);
 	rig_in(&rig, LAN, &sent);
 	rig_expect_silence();
 	ck_drops(no_listener, 1);

@@ -28,7 +28,8 @@ static inline void rig_world(struct rig *r, uint32_t caps)
 	rig_route(r, "10.68.0.0", 16, FIB_KERNEL, 0, NULL);
 	rig_route(r, "10.69.0.0", 16, FIB_UNICAST, FIB_IFACE_NONE, NULL);
 	two.nexthops[0] = (struct fib_nexthop){ .iface = TUN, .weight = 1 };
-	two.nexthops[1] = (struct fib_nexthop){ .iface = WAN, .weight = 1, .gw_family = AF_INET, .gw = { 10, 2, 0, 2 } };
+	two.nexthops[1] = (struct fib_nexthop){ .iface = WAN, .weight = 1, .gw_family = AF_INET,
+					    .gw = { 10, 2, 0, 2 } };
 	if (fib_set(r->e->fib, AF_INET, net, 16, FIB_ORIGIN_STATIC, 0, &two, &r->f))
 		rig_fail(r, "fib_set");
 	r->iface[vlan].flags |= IFACE_CHECK_SOURCE;

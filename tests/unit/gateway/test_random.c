@@ -44,6 +44,7 @@ static void make(unsigned int port)
 	const char *src = v6 ? any(addrs6, ARRAY_SIZE(addrs6)) : any(addrs4, ARRAY_SIZE(addrs4));
 	const char *dst = v6 ? any(addrs6, ARRAY_SIZE(addrs6)) : any(addrs4, ARRAY_SIZE(addrs4));
 	uint32_t payload = random_below(8) ? random_below(1400) : random_below(7000);
+	uint8_t proto;
 
 	frame_eth(&f, port == TUN ? NULL : port == LAN ? MAC_LAN : MAC_WAN, MAC_H1, v6 ? ETHERTYPE_IP6 : ETHERTYPE_IP4);
 	switch (random_below(5)) {
@@ -60,11 +61,10 @@ static void make(unsigned int port)
 		frame_udp(&f, src, dst, payload);
 		break;
 	}
-	if (random_below(4) == 0 && (f.b[f.l3 + (v6 ? 6 : 9)] == IPPROTO_TCP || f.b[f.l3 + (v6 ? 6 : 9)] == IPPROTO_UDP)) {
-		uint8_t proto = f.b[f.l3 + (v6 ? 6 : 9)];
-
-		put_wire16(f.b + f.l4 + (proto == IPPROTO_TCP ? 16 : 6), csum_fold16(frame_pseudo(&f, proto)));
-	}
+	proto = f.b[f.l3 + (v6 ? IP6_NEXT : IP4_PROTO)];
+	if (random_below(4) == 0 && (proto == IPPROTO_TCP || proto == IPPROTO_UDP))
+		put_wire16(f.b + f.l4 + (proto == IPPROTO_TCP ? TCP_CSUM : UDP_CSUM),
+			   csum_fold16(frame_pseudo(&f, proto)));
 	if (!v6 && random_below(6) == 0)
 		put_be16(f.b + f.l3 + IP4_FRAG, (uint16_t)random_below(0x10000));
 	if (!v6 && random_below(6) == 0)
@@ -83,7 +83,8 @@ static void mutate(unsigned int port)
 		memmove(f.b + 12 + n, f.b + 12, f.len - 12);
 		for (uint32_t i = 0; i < n; i += 4) {
 			put_be16(f.b + 12 + i, random_below(2) ? ETHERTYPE_CTAG : ETHERTYPE_STAG);
-			put_be16(f.b + 14 + i, (uint16_t)(random_below(2) ? (i ? 80 : 7 + random_below(2)) : random_below(65536)));
+			put_be16(f.b + 14 + i, (uint16_t)(random_below(2) ? random_below(65536) :
+								  i ? 80 : 7 + random_below(2)));
 		}
 		f.len += n;
 	}

@@ -151,7 +151,8 @@ static inline struct port_queue *memtun_open(struct port *port, const struct por
 }
 
 /* The application sends: the engine receives @len bytes under @hdr (NULL: no offload). Return: false when full */
-static inline bool memtun_inject(struct port_queue *q, const void *bytes, uint32_t len, const struct virtio_net_hdr *hdr)
+static inline bool memtun_inject(struct port_queue *q, const void *bytes, uint32_t len,
+				 const struct virtio_net_hdr *hdr)
 {
 	struct memtun *t = (struct memtun *)q;
 	struct memtun_pkt *m = &t->in[t->n_in];

@@ -396,7 +396,10 @@ static inline void frame_echo(struct frame *f, const char *src, const char *dst,
 /* The port receives a frame. */
 static inline void rig_inject(struct rig *r, unsigned int port, const struct frame *f)
 {
-	if (port == TUN ? !memtun_inject(r->q[port], f->b, f->len, NULL) : memport_inject(r->q[port], f->b, f->len) != 0)
+	bool done = port == TUN ? memtun_inject(r->q[port], f->b, f->len, NULL) :
+				  memport_inject(r->q[port], f->b, f->len) == 0;
+
+	if (!done)
 		rig_fail(r, "inject");
 }
 

@@ -401,8 +401,8 @@ END_TEST
 
 START_TEST(errors_are_not_answered_6)
 {
-	static const uint8_t error[] = { ICMP6_UNREACHABLE, ICMP6_TOO_BIG, ICMP6_TIME_EXCEEDED, ICMP6_PARAM_PROBLEM, 100,
-					 ICMP6_REDIRECT };
+	static const uint8_t error[] = { ICMP6_UNREACHABLE, ICMP6_TOO_BIG, ICMP6_TIME_EXCEEDED, ICMP6_PARAM_PROBLEM,
+					 100, ICMP6_REDIRECT };
 
 	icmp("fd01::2", "fd02::2", error[_i]);
 	rig_in(&rig, LAN, &sent);

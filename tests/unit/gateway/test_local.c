@@ -15,7 +15,8 @@ static void ext6(uint8_t first, const uint8_t *hdrs, uint32_t n)
 {
 	begin("fd01::2");
 	frame_ip(&sent, "fd01::2", "fd01::1", first, n + 16);
-	memcpy(sent.b + sent.l4, hdrs, n);
+	if (n)
+		memcpy(sent.b + sent.l4, hdrs, n);
 }
 
 /* ---- Echo -------------------------------------------------------------------------------------------------------- */

@@ -20,15 +20,20 @@ static inline uint32_t eth_write(uint8_t *frame, const struct iface *out, const 
 	return out->l2_bytes;
 }
 
-/**
- * eth_push() - Give an IP packet the link-layer header of the interface that it leaves through.
- * @p:   whatever stands in front of its IP header is replaced
- * @out: an interface with a link layer
- * @dst: MAC address of the next hop
- *
- * The headroom that reception leaves, and area_alloc(), is enough for any header.
- */
-static inline void eth_push(struct pkt *p, const struct iface *out, const uint8_t *dst)
+/** eth_has_plain() - Does the packet bear a header without VLAN tags? Then new addresses make it another such one. */
+static inline bool eth_has_plain(const struct pkt *p)
+{
+	return p->l3 - p->off == ETH_HLEN_BYTES;
+}
+
+/** eth_readdress() - New addresses for such a packet. @addrs: destination and source, as a header starts with them */
+static inline void eth_readdress(struct pkt *p, const uint8_t addrs[ETH_TYPE])
+{
+	memcpy(pkt_data(p), addrs, ETH_TYPE);
+}
+
+/* Any header in place of any other, or of none. */
+static inline void eth_replace(struct pkt *p, const struct iface *out, const uint8_t *dst)
 {
 	uint32_t old = (uint32_t)(p->l3 - p->off), bytes = out->l2_bytes;
 	uint8_t *at = p->buf + p->l3 - bytes;
@@ -45,16 +50,25 @@ static inline void eth_push(struct pkt *p, const struct iface *out, const uint8_
 	p->flags |= PKT_L2;
 }
 
-/** eth_has_plain() - Does the packet bear a header without VLAN tags? Then new addresses make it another such one. */
-static inline bool eth_has_plain(const struct pkt *p)
+/**
+ * eth_push() - Give an IP packet the link-layer header of the interface that it leaves through.
+ * @p:   whatever stands in front of its IP header is replaced
+ * @out: an interface with a link layer
+ * @dst: MAC address of the next hop
+ *
+ * The headroom that reception leaves, and area_alloc(), is enough for any header.
+ */
+static inline void eth_push(struct pkt *p, const struct iface *out, const uint8_t *dst)
 {
-	return p->l3 - p->off == ETH_HLEN_BYTES;
-}
+	uint8_t addrs[ETH_TYPE];
 
-/** eth_readdress() - New addresses for such a packet. @addrs: destination and source, as a header starts with them */
-static inline void eth_readdress(struct pkt *p, const uint8_t addrs[ETH_TYPE])
-{
-	memcpy(pkt_data(p), addrs, ETH_TYPE);
+	if (unlikely(out->l2_bytes != ETH_HLEN_BYTES || !eth_has_plain(p))) {
+		eth_replace(p, out, dst);
+		return;
+	}
+	memcpy(addrs + ETH_DST, dst, 6);
+	memcpy(addrs + ETH_SRC, out->mac, 6);
+	eth_readdress(p, addrs);
 }
 
 /** eth_pop() - Take off the link-layer header: the packet starts with its IP header. */

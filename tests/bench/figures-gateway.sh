@@ -86,10 +86,10 @@ figure_idle_cpu() {
 
 # ---- Instructions and memory ----------------------------------------------------------------------------------------
 
-# Instructions that `$1 $2 N` executes in user space.
+# Instructions that `$1 $2 N` executes in user space in worker_step(); the rest plays the kernel.
 instructions() {
 	local log=$TOPO_STATE/callgrind
-	valgrind --tool=callgrind --callgrind-out-file=/dev/null "$@" >"$log" 2>&1 || {
+	valgrind --tool=callgrind --toggle-collect=worker_step --callgrind-out-file=/dev/null "$@" >"$log" 2>&1 || {
 		tail -n 20 "$log" >&2
 		return 1
 	}

@@ -15,6 +15,8 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define likely(x)     __builtin_expect(!!(x), 1)
 #define unlikely(x)   __builtin_expect(!!(x), 0)
+/* A function beside the common path: inlined, it would take registers from the loop that calls it. */
+#define aside	      __attribute__((noinline))
 
 /** container_of() - The struct of type @type whose member @member is at @ptr */
 #define container_of(ptr, type, member) ((type *)((uintptr_t)(ptr) - offsetof(type, member)))

@@ -56,7 +56,7 @@ static uint16_t mss_limit(const struct iface *in, const struct iface *out, const
 	return a && (!b || a < b) ? a : b;
 }
 
-static void clamp_mss(struct worker *w, struct pkt *p)
+static aside void clamp_mss(struct worker *w, struct pkt *p)
 {
 	const struct iface *from = &w->tables->ifaces[p->iface_in], *to = &w->tables->ifaces[p->iface_out];
 	uint16_t limit = mss_limit(from, to, p);
@@ -106,7 +106,7 @@ static void guess_again(struct pkt *p)
 }
 
 /* The way of a packet that forward_choose() has chosen. */
-static struct way way_of(const struct worker *w, struct pkt *p)
+static aside struct way way_of(const struct worker *w, struct pkt *p)
 {
 	const struct iface *iface = &w->tables->ifaces[p->iface_out];
 	const struct fib_route *r = p->route;
@@ -139,7 +139,7 @@ static unsigned int long_edge(const struct worker *w, struct pkt *p)
 	return fits ? FORWARD_NEIGH : FORWARD_FRAGMENT;
 }
 
-static void dec_ttl(const struct pkt *p, uint8_t *ip)
+static inline void dec_ttl(const struct pkt *p, uint8_t *ip)
 {
 	if (p->family == AF_INET)
 		ipv4_dec_ttl(ip);
@@ -148,7 +148,7 @@ static void dec_ttl(const struct pkt *p, uint8_t *ip)
 }
 
 /* Return: whether it is forwarded; else its sender is told */
-static bool forward_long(struct worker *w, struct edges *out, struct pkt *p)
+static aside bool forward_long(struct worker *w, struct edges *out, struct pkt *p)
 {
 	unsigned int edge = long_edge(w, p);
 

@@ -52,7 +52,7 @@ static void input_trace(struct worker *w, struct pkt *p, const struct port_iface
 }
 
 /* Any packet. Return: the edge to take, or INPUT_GONE */
-static unsigned int input_any(struct worker *w, struct edges *out, struct pkt *p, const struct port_ifaces *ifaces)
+static aside unsigned int input_any(struct worker *w, struct edges *out, struct pkt *p, const struct port_ifaces *ifaces)
 {
 	const struct tables *t = w->tables;
 	uint32_t caps = w->port_caps[p->port_in];

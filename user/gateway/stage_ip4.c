@@ -36,7 +36,7 @@ static inline bool is_plain(const struct pkt *p, const uint8_t *ip)
 }
 
 /* All the checks. Return: whether the packet is to be forwarded; else it has gone another way */
-static bool ip4_other(struct worker *w, struct edges *out, struct pkt *p)
+static aside bool ip4_other(struct worker *w, struct edges *out, struct pkt *p)
 {
 	const struct tables *t = w->tables;
 	const struct fib_route *r = p->route;

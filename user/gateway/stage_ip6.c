@@ -61,7 +61,7 @@ static void ip6_on_link(struct worker *w, struct edges *out, struct pkt *p, cons
 }
 
 /* All the checks. Return: whether the packet is to be forwarded; else it has gone another way */
-static bool ip6_other(struct worker *w, struct edges *out, struct pkt *p)
+static aside bool ip6_other(struct worker *w, struct edges *out, struct pkt *p)
 {
 	const struct tables *t = w->tables;
 	const struct iface *iface = &t->ifaces[p->iface_in];

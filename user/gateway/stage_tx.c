@@ -98,7 +98,7 @@ static void port_send(struct worker *w, struct edges *out, unsigned int port, st
 }
 
 /* Packets of several ports, or some that their port does not take as they are. */
-static void send_mixed(struct worker *w, struct batch *in, struct edges *out)
+static aside void send_mixed(struct worker *w, struct batch *in, struct edges *out)
 {
 	struct pkt *pkts[STAGE_BATCH_MAX];
 	uint64_t ports = 0;

@@ -194,6 +194,12 @@ fuzz: $(FUZZ_BINS) ## fuzz targets over their seeds, then FUZZ_SECONDS (10) seco
 test: unit bpf-test net-test fuzz-seeds asan soak-short vm-short ## everything, sanitizers included (root)
 	@echo "test: all parts passed"
 
+soak: bins ## mixed load for SOAK_SECONDS (600): all frames home, no growth of memory (root)
+	@B=$(B) SOAK_SECONDS=$${SOAK_SECONDS:-600} tests/net/soak.sh
+
+soak-short: bins ## 30 seconds of it, for CI
+	@B=$(B) SOAK_SECONDS=30 tests/net/soak.sh
+
 asan: ## unit and namespace tests under ASan and UBSan (root)
 	$(MAKE) SAN=asan bins
 	$(MAKE) SAN=asan unit bpf-test net-test

@@ -48,6 +48,12 @@ def main(sluice, instance):
             for name, value in cpu["value"].items():
                 total[name] = total.get(name, 0) + value
         same(f"{port['name']} XDP program", total, port["steer"])
+        for rule in port["rules"]:
+            slots = [[cpu["value"] for cpu in slot["values"]] for slot in dump(f"{pins}/{port['name']}/rule_hits")]
+            hits = [slot for slot in slots if slot[0]["rule_id"] == rule["id"]]
+            same(f"{port['name']} rule {rule['name']}",
+                 {name: sum(cpu[name] for slot in hits for cpu in slot) for name in ("pkts", "bytes")},
+                 {name: rule[name] for name in ("pkts", "bytes")})
     return 1 if bad or not compared else 0
 
 

@@ -179,8 +179,15 @@ udp64_run() {
 # waking up is no part of it; and without pauses caches are as warm as under load, for either side.
 rtt_run() {
 	in_ns h1 taskset -c "$CPU_SENDER" ping -n -i 0 -w "$BENCH_SECONDS" -s 56 10.2.0.2 >"$TOPO_STATE/ping"
-	VALUE=$(sed -nE 's/.* time=([0-9.]+) ms/\1/p' "$TOPO_STATE/ping" | sort -n |
-		awk '{ v[NR] = $1 } END { if (!NR) exit 1; printf "%.1f\n", v[int((NR + 1) / 2)] * 1000 }')
+	# It prints whole microseconds: where in the median's one the median lies is told by how many are below.
+	VALUE=$(sed -nE 's/.* time=([0-9.]+) ms/\1/p' "$TOPO_STATE/ping" | sort -n | awk '
+		{ v[NR] = int($1 * 1000 + 0.5); n[v[NR]]++ }
+		END {
+			if (!NR) exit 1
+			m = v[int((NR + 1) / 2)]
+			for (k in n) if (k + 0 < m) below += n[k]
+			printf "%.2f\n", m + (NR / 2 - below) / n[m]
+		}')
 }
 
 # ---- Forwarders: with_FORWARDER CMD...: forwarding is by this one while CMD runs ------------------------------------

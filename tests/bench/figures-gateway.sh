@@ -86,10 +86,11 @@ figure_idle_cpu() {
 
 # ---- Instructions and memory ----------------------------------------------------------------------------------------
 
-# Instructions that `$1 $2 N` executes in user space in worker_step(); the rest plays the kernel.
+# instructions FUNCTION CMD...: that CMD executes in user space in FUNCTION and below it.
 instructions() {
-	local log=$TOPO_STATE/callgrind
-	valgrind --tool=callgrind --toggle-collect=worker_step --callgrind-out-file=/dev/null "$@" >"$log" 2>&1 || {
+	local log=$TOPO_STATE/callgrind inside=$1
+	shift
+	valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect="$inside" "$@" >"$log" 2>&1 || {
 		tail -n 20 "$log" >&2
 		return 1
 	}
@@ -102,8 +103,9 @@ insn_per_packet() {
 	MODE="in-process ports, callgrind" CC=none POLLING=none PINNING=none SECONDS_OF_ONE=0
 	[ -x "$bin" ] || record_missing "$1" instructions/packet "$3" "$bin is not built"
 	command -v valgrind >/dev/null || record_missing "$1" instructions/packet "$3" "valgrind is not installed"
-	a=$(instructions "$bin" "$2" $few)
-	b=$(instructions "$bin" "$2" $many)
+	# Whatever injects and completes in the kernel's place is not the worker's.
+	a=$(instructions worker_step "$bin" "$2" $few)
+	b=$(instructions worker_step "$bin" "$2" $many)
 	record_value "$1" instructions/packet \
 		"$(awk -v d=$((b - a)) -v n=$((many - few)) 'BEGIN { printf "%.1f", d / n }')" "$3"
 }

@@ -222,3 +222,22 @@ test_everything() {
 	nothing_left eth1 eth2
 	check "TUN stays" link_exists gw tun0
 }
+
+# Engine-only, but a host has it already: it stays the host's.
+test_duplicate_is_its_owners() {
+	routed_up
+	conf 'ports = ( { name = "lan"; device = "lan"; addresses = [ "10.1.0.9/24", "fd01::9/64" ]; },
+	                { name = "wan"; device = "wan"; } );'
+	addr_add h1 eth0 10.1.0.9/24 fd01::9/64
+	routed_gateway
+	for a in 10.1.0.9/24 fd01::9/64; do
+		wait_for 12 "$a is known to be a duplicate" port_is lan \
+			".interfaces[0].addresses[] | select(.address == \"$a\").state == \"duplicate\""
+	done
+	check "logged" log_has 'interface lan: .* has address 10.1.0.9 too; it is not used here'
+	check "IPv4 reaches the host" ping_ok h2 10.1.0.9
+	check "IPv6 reaches the host" ping_ok h2 fd01::9
+	equal "frames taken for the address" "$(stat_of '[.ports[].steer.redirect_address // 0] | add')" 0
+	equal "answers of the engine" "$(stat_of .engine.echo_replies_sent)" 0
+	gateway_ends
+}

@@ -88,7 +88,7 @@ BPF_OBJS := $(patsubst bpf/%.bpf.c,build/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
 BPF_SKELS := $(BPF_OBJS:.bpf.o=.skel.h)
 TESTBPF_OBJS := $(patsubst tests/%.bpf.c,build/tests/%.bpf.o,$(wildcard tests/*/*.bpf.c))
 
-.PHONY: all bins
+.PHONY: all bins FORCE
 all: $(PROGS) ## build the gateway and its BPF programs
 bins: all $(UNIT_BINS) $(BPFTEST_BINS) $(BENCH_BINS) $(TOOL_BINS) $(TESTBPF_OBJS) ## build everything, tests included
 
@@ -100,6 +100,12 @@ $(B)/%.o: %.c | $(BPF_SKELS)
 
 $(B)/user/cli/%.o: CPPFLAGS += -DSLUICE_VERSION='"$(VERSION)"'
 $(B)/user/control/gateway_api.o: CPPFLAGS += -DSLUICE_VERSION='"$(VERSION)"'
+# What tells the version is compiled again when there is another one.
+$(B)/user/cli/main.o $(B)/user/control/gateway_api.o: build/version
+build/version: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+FORCE:
 
 define layer_rule
 $(B)/lib$(1).a: $(call objs,$(1))

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
+# shellcheck disable=SC2034  # the options of topology/lib.sh are set here
 # Keys of the configuration that say what the running gateway does, where no other test looks at them.
 
 # conf TEXT: a configuration with these keys beside the instance.
 conf() {
 	printf 'instance = "%s";\n%s\n' "$TOPO" "$1" >"$TOPO_STATE/gateway.conf"
-	# shellcheck disable=SC2034  # routed_gateway reads it
 	TOPO_CONF=$TOPO_STATE/gateway.conf
 }
 
@@ -62,7 +62,6 @@ test_clamped_mss_of_vlans() {
 	TOPO_VLAN=1
 	routed_up
 	routed_vlan_conf | sed 's|id = 10;|id = 10; mss_clamp = 1000; rp_filter = "strict";|' >"$TOPO_STATE/vlan.conf"
-	# shellcheck disable=SC2034
 	TOPO_CONF=$TOPO_STATE/vlan.conf
 	routed_gateway
 	wait_for 5 "forwards" in_ns h1 ping -q -c 1 -W 0.2 10.2.0.2
@@ -139,6 +138,36 @@ test_what_cannot_be_is_said() {
 	refused 1 'queue 7'
 }
 
+test_switches() {
+	routed_up
+	conf 'ports = ( { name = "lan"; device = "lan"; metadata = "on"; multibuffer = "on"; checksum_offload = "on"; },
+	                { name = "wan"; device = "wan"; metadata = "off"; multibuffer = "off"; checksum_offload = "off";
+	                  partial_checksums = "off"; } );'
+	routed_gateway
+	check "on" port_is lan '.program.variant == "metadata" and
+		(.offloads | .multibuffer and .tx_checksum and .partial_checksums)'
+	check "off" port_is wan '.program.variant == "plain" and
+		(.offloads | (.multibuffer or .tx_checksum or .partial_checksums) | not)'
+	check "forwards" ping_ok h1 10.2.0.2
+	gateway_ends
+	in_ns gw ip link add br0 type bridge || skip "this kernel has no bridges"
+	conf 'ports = ( { name = "lan"; device = "lan"; }, { name = "br"; device = "br0"; metadata = "on"; } );'
+	refused 1 'port br: metadata is not possible: no RX metadata: generic mode has none'
+}
+
+test_tun_of_one_queue() {
+	ns_add gw
+	ip -n "$(ns gw)" tuntap add dev app0 mode tun
+	conf 'workers = { count = 2; }; ports = ( { name = "app"; tun = "app0"; } );'
+	gateway_start gw -c "$TOPO_CONF"
+	check "one" port_is app '(.queues | length == 1) and ([.reasons[] | test("one queue only")] | any)'
+	gateway_ends
+	check "it stays" link_exists gw app0
+	conf 'workers = { count = 2; }; ports = ( { name = "app"; tun = "app0"; queues = 2; } );'
+	code 1 in_ns gw "$SLUICE" run -c "$TOPO_CONF"
+	says "app0 queue 1"
+}
+
 test_access_to_the_control_socket() {
 	need setpriv
 	routed_up
@@ -168,7 +197,6 @@ test_without_privileges() {
 # Every key at once, on devices that are there.
 test_everything() {
 	need setpriv
-	# shellcheck disable=SC2034
 	TOPO_QUEUES=4
 	ns_add h1
 	ns_add gw
@@ -193,4 +221,23 @@ test_everything() {
 	gateway_ends
 	nothing_left eth1 eth2
 	check "TUN stays" link_exists gw tun0
+}
+
+# Engine-only, but a host has it already: it stays the host's.
+test_duplicate_is_its_owners() {
+	routed_up
+	conf 'ports = ( { name = "lan"; device = "lan"; addresses = [ "10.1.0.9/24", "fd01::9/64" ]; },
+	                { name = "wan"; device = "wan"; } );'
+	addr_add h1 eth0 10.1.0.9/24 fd01::9/64
+	routed_gateway
+	for a in 10.1.0.9/24 fd01::9/64; do
+		wait_for 12 "$a is known to be a duplicate" port_is lan \
+			".interfaces[0].addresses[] | select(.address == \"$a\").state == \"duplicate\""
+	done
+	check "logged" log_has 'interface lan: .* has address 10.1.0.9 too; it is not used here'
+	check "IPv4 reaches the host" ping_ok h2 10.1.0.9
+	check "IPv6 reaches the host" ping_ok h2 fd01::9
+	equal "frames taken for the address" "$(stat_of '[.ports[].steer.redirect_address // 0] | add')" 0
+	equal "answers of the engine" "$(stat_of .engine.echo_replies_sent)" 0
+	gateway_ends
 }

@@ -230,6 +230,39 @@ static bool delivers_partial(const struct gw_port *gp, const struct devinfo *dev
 	return false;
 }
 
+/* The line of the ladder that says why not. */
+static const char *reason_about(const struct port *port, const char *what)
+{
+	for (unsigned int i = 0; i < port->n_reasons; i++)
+		if (strstr(port->reasons[i], what))
+			return port->reasons[i];
+	return "it is not to be had here";
+}
+
+/* "on" is a demand: that, or an error. */
+static int demands_check(const struct gw_port *gp, struct fault *f)
+{
+	const struct config_port *pc = gp->cfg;
+	const struct steer_info *info = steer_info(gp->steer);
+	const struct {
+		const char *key, *about;
+		enum config_switch wanted;
+		bool got;
+	} demands[] = {
+		{ "metadata", "RX metadata", pc->metadata, info->metadata },
+		{ "dispatcher", "dispatcher", pc->dispatcher, info->dispatcher },
+		{ "checksum_offload", "checksums in software", pc->checksum_offload,
+		  gp->port.caps & PORT_CAP_TX_PARTIAL },
+		{ "multibuffer", "multi-buffer", pc->multibuffer, gp->port.caps & PORT_CAP_TX_SG },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(demands); i++)
+		if (demands[i].wanted == CONFIG_ON && !demands[i].got)
+			return fault_set(f, EOPNOTSUPP, "%s is not possible: %s", demands[i].key,
+					 reason_about(&gp->port, demands[i].about));
+	return 0;
+}
+
 /*
  * Solicitations for engine-only addresses come to groups that only we know of (RFC 4861 7.2.1), and where the kernel has no
  * IPv6 at all, nobody has joined all-nodes either.
@@ -284,7 +317,7 @@ static int xdp_port_open(struct gw_port *gp, struct fault *f)
 		err = groups_join(gp, f);
 	if (!err && delivers_partial(gp, &dev))
 		gp->port.caps |= PORT_CAP_RX_PARTIAL;
-	return err;
+	return err ? err : demands_check(gp, f);
 }
 
 static int tun_port_open(struct gw_port *gp, struct fault *f)
@@ -304,6 +337,9 @@ static int tun_port_open(struct gw_port *gp, struct fault *f)
 		struct port_queue *q;
 		int err = tun_open(&gp->port, &qp, &params, &q, f);
 
+		/* Somebody else's, made with one queue; how many it has was left to us. */
+		if (err == -EINVAL && i > 0 && !pc->n_queues)
+			break;
 		if (err)
 			return err;
 	}
@@ -402,7 +438,9 @@ int gw_port_open(struct gw_port *gp, struct fault *f)
 	return 0;
 
 err_prefix:
-	fault_prefix(f, "port %s: ", gp->cfg->name);
+	/* Who opens sockets and TUN queues has said so already. */
+	if (f && strncmp(f->text, "port ", 5) != 0)
+		fault_prefix(f, "port %s: ", gp->cfg->name);
 	if (f)
 		snprintf(gp->why_closed, sizeof(gp->why_closed), "%s", f->text);
 	gp->port.ifindex = 0;
@@ -422,6 +460,7 @@ void gw_port_close(struct gw_port *gp, const char *why)
 	engine_pause(gw->engine);
 	engine_port_detach(gw->engine, &gp->port);
 	queues_close(gp);
+	groups_leave(gp);
 	engine_resume(gw->engine);
 	privilege_files(&gw->privilege, true);
 	steer_close(gp->steer);

@@ -10,6 +10,8 @@ fake_up() {
 	wait_for 10 "the socket is there" test -S "$SOCKET"
 }
 
+out=''	# of the last command: see code()
+
 asked() { wait_for 5 "request $1" file_has "$TOPO_STATE/requests" "$1"; }
 
 test_check_vectors() {

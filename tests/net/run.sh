@@ -5,7 +5,7 @@
 # Each tests/net/test_*.sh is a file of functions test_NAME; each function runs in a shell of its own with its own
 # namespaces (see lib.sh). PATTERN, or ONLY=a,b, picks by a part of "file:function". $B is the build folder, so that an
 # ASan build runs through the same tests. One line for each test; the log of a failed one is printed; all logs stand in
-# $B/tests/net/. NET_TIMEOUT (120) bounds each test in seconds.
+# $B/tests/net/. NET_TIMEOUT (120) bounds each test in seconds; NET_JOBS (2) run at once: they mostly wait.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 export B=${B:-build}
@@ -28,9 +28,46 @@ wanted() {	# FILE:FUNCTION
 	return 1
 }
 
-passed=0 failed=0 skipped=0 child=''
-# The test's own trap cleans up; the runner waits for it.
-trap 'if [ -n "$child" ]; then kill -TERM "$child" 2>/dev/null; wait "$child"; fi; exit 130' INT TERM
+passed=0 failed=0 skipped=0
+declare -A running=() started=()	# by pid: the test's id, its start in microseconds
+
+# The tests' own traps clean up; the runner waits for them.
+interrupted() {
+	trap '' INT TERM
+	kill -TERM "${!running[@]}" 2>/dev/null
+	wait
+	exit 130
+}
+trap interrupted INT TERM
+
+log_of() { printf '%s/%s.log\n' "$logs" "${1/:/-}"; }
+
+# Wait for one of those that run, and report it.
+reap() {
+	local pid rc=0 id log secs
+	wait -n -p pid || rc=$?
+	id=${running[$pid]}
+	log=$(log_of "$id")
+	secs=$(awk -v us="$((${EPOCHREALTIME/./} - ${started[$pid]}))" 'BEGIN { printf "%.1f", us / 1e6 }')
+	unset "running[$pid]" "started[$pid]"
+	case $rc in
+	0)
+		passed=$((passed + 1))
+		printf 'pass  %-52s %5s s\n' "$id" "$secs"
+		;;
+	77)
+		skipped=$((skipped + 1))
+		printf 'skip  %-52s %s\n' "$id" "$(sed -n 's/^SKIP: //p' "$log" | tail -n 1)"
+		;;
+	*)
+		failed=$((failed + 1))
+		# 124 by the time limit itself, not by something in the test.
+		[ $rc -eq 124 ] && echo "exit 124 after $secs s; the limit is ${NET_TIMEOUT:-120} s" >>"$log"
+		printf 'FAIL  %-52s %5s s, exit %d\n' "$id" "$secs" "$rc"
+		sed 's/^/      | /' "$log"
+		;;
+	esac
+}
 
 for file in tests/net/test_*.sh; do
 	[ -f "$file" ] || continue
@@ -40,31 +77,14 @@ for file in tests/net/test_*.sh; do
 	for t in "${tests[@]}"; do
 		id=$name:${t#test_}
 		wanted "$id" || continue
-		log=$logs/$name-${t#test_}.log
-		start=${EPOCHREALTIME/./}
-		timeout --foreground -k 20 "${NET_TIMEOUT:-120}" bash tests/net/lib.sh "$file" "$t" >"$log" 2>&1 </dev/null &
-		child=$!
-		wait "$child"
-		rc=$?
-		child=''
-		secs=$(awk -v us="$((${EPOCHREALTIME/./} - start))" 'BEGIN { printf "%.1f", us / 1e6 }')
-		case $rc in
-		0)
-			passed=$((passed + 1))
-			printf 'pass  %-52s %5s s\n' "$id" "$secs"
-			;;
-		77)
-			skipped=$((skipped + 1))
-			printf 'skip  %-52s %s\n' "$id" "$(sed -n 's/^SKIP: //p' "$log" | tail -n 1)"
-			;;
-		*)
-			failed=$((failed + 1))
-			[ $rc -eq 124 ] && echo "not done within ${NET_TIMEOUT:-120} s" >>"$log"
-			printf 'FAIL  %-52s %5s s, exit %d\n' "$id" "$secs" "$rc"
-			sed 's/^/      | /' "$log"
-			;;
-		esac
+		[ ${#running[@]} -lt "${NET_JOBS:-2}" ] || reap
+		timeout --foreground -k 20 "${NET_TIMEOUT:-120}" bash tests/net/lib.sh "$file" "$t" >"$(log_of "$id")" 2>&1 </dev/null &
+		running[$!]=$id
+		started[$!]=${EPOCHREALTIME/./}
 	done
+done
+while [ ${#running[@]} -gt 0 ]; do
+	reap
 done
 echo "net: $passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

@@ -44,7 +44,8 @@ for name in "${names[@]}"; do
 	fi
 	printf '%s ...\n' "$name" >&2
 	rm -f "$out/$name.json"
-	bash tests/bench/lib.sh "$file" "$name" "$out/$name.json" >"$out/$name.log" 2>&1 </dev/null &
+	# A session of its own: see comes_first.
+	setsid bash tests/bench/lib.sh "$file" "$name" "$out/$name.json" >"$out/$name.log" 2>&1 </dev/null &
 	child=$!
 	wait "$child"
 	rc=$?

@@ -19,6 +19,7 @@
 
 #include <assert.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "user/packet/pkt.h"
 
@@ -38,6 +39,8 @@ struct batch {
 struct edges {
 	struct worker *w;
 	struct batch *to[STAGE_EDGES_MAX];
+	unsigned int n;				/* edges that there are */
+	uint8_t stage[STAGE_EDGES_MAX];		/* where each leads: places in the graph */
 };
 
 struct stage {

@@ -47,6 +47,7 @@ static unsigned int stage_find(const char *name)
 static int graph_init(struct worker *w, struct fault *f)
 {
 	static_assert(ARRAY_SIZE(graph) <= STAGES_MAX, "the worker has room for the graph");
+	static_assert(STAGES_MAX <= 32, "a word has a bit for each stage");
 
 	w->n_stages = ARRAY_SIZE(graph);
 	for (unsigned int i = 0; i < w->n_stages; i++) {
@@ -59,6 +60,8 @@ static int graph_init(struct worker *w, struct fault *f)
 				return fault_set(f, EINVAL, "stage %s: edge to unknown stage %s", graph[i]->name,
 						 graph[i]->next[e]);
 			w->edges[i].to[e] = &w->queue[to];
+			w->edges[i].stage[e] = (uint8_t)to;
+			w->edges[i].n = e + 1;
 		}
 	}
 	w->inject_to = &w->queue[stage_find("tx")];
@@ -154,18 +157,22 @@ static void stage_run(struct worker *w, unsigned int i)
 		in->n = 0;
 }
 
-
 void worker_graph_run(struct worker *w)
 {
-	const struct batch *first = w->queue, *last = w->queue + w->n_stages - 1, *b = last;
+	uint32_t ready = 0;
 
-	while (b >= first) {
-		if (b->n == 0) {
-			b--;
-			continue;
-		}
-		stage_run(w, (unsigned int)(b - first));
-		b = last;	/* the most downstream one first: see stage.h */
+	for (unsigned int i = 0; i < w->n_stages; i++)
+		ready |= (uint32_t)(w->queue[i].n > 0) << i;
+	while (ready) {
+		unsigned int i = 31 - (unsigned int)__builtin_clz(ready);	/* the most downstream one: see stage.h */
+		const struct edges *out = &w->edges[i];
+
+		stage_run(w, i);
+		if (w->queue[i].n == 0)
+			ready &= ~(UINT32_C(1) << i);
+		/* Only its own edges can have filled anything. */
+		for (unsigned int e = 0; e < out->n; e++)
+			ready |= (uint32_t)(out->to[e]->n > 0) << out->stage[e];
 	}
 }
 

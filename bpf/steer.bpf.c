@@ -88,6 +88,27 @@ struct {
 	__type(value, struct sluice_vlan_value);
 } vlans SEC(".maps");
 
+/*
+ * What was decided for a destination. Two lookups, one of them in a trie, are saved for the frames that follow to it.
+ * Good as long as its generation is the configuration's.
+ */
+struct decision {
+	__be32 dst[4];
+	__u32 vlan;
+	__u32 family;
+	__u32 generation;
+	__u32 verdict;
+};
+
+#define DECISIONS_BITS 8
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1 << DECISIONS_BITS);
+	__type(key, __u32);
+	__type(value, struct decision);
+} decisions SEC(".maps");
+
 /* Replacing the inner map waits until no program uses the old one: see steer_set_rules(). */
 struct rule_set_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -289,6 +310,50 @@ static __always_inline __u32 decide_ip(struct frame *f)
 	return SLUICE_VERDICT_pass_default;
 }
 
+/* Where a decision about the frame would be remembered; NULL if it depends on more than the destination. */
+static __always_inline struct decision *decision_place(const struct frame *f)
+{
+	__u32 mix, at;
+
+	if (config.have_rules || f->nd || (f->flags & SLUICE_TRACE_GROUP))
+		return NULL;
+	mix = (f->dst[0] ^ f->dst[1] ^ f->dst[2] ^ f->dst[3] ^ f->vlan) * 0x9e3779b1u;	/* Knuth's, of the golden ratio */
+	at = mix >> (32 - DECISIONS_BITS);
+	return bpf_map_lookup_elem(&decisions, &at);
+}
+
+static __always_inline bool decision_fits(const struct decision *d, const struct frame *f)
+{
+	return d->generation == config.generation && d->vlan == f->vlan && d->family == f->family &&
+	       !((d->dst[0] ^ f->dst[0]) | (d->dst[1] ^ f->dst[1]) | (d->dst[2] ^ f->dst[2]) | (d->dst[3] ^ f->dst[3]));
+}
+
+/* decide_ip(), or what it said of the last frame to the same destination. */
+static __always_inline __u32 decide_ip_again(struct frame *f)
+{
+	struct decision *d = decision_place(f);
+	__u32 generation, verdict, i;
+
+	if (!d)
+		return decide_ip(f);
+	if (decision_fits(d, f))
+		return d->verdict;
+	/*
+	 * The generation is read before the tables are: what an older state of them says is then not taken for the
+	 * newer one's. The exchange is fully ordered, and voids the entry while it is written.
+	 */
+	generation = *(volatile __u32 *)&config.generation;
+	__sync_lock_test_and_set(&d->generation, 0);
+	verdict = decide_ip(f);
+	for (i = 0; i < 4; i++)
+		d->dst[i] = f->dst[i];
+	d->vlan = f->vlan;
+	d->family = f->family;
+	d->verdict = verdict;
+	d->generation = generation;
+	return verdict;
+}
+
 static __always_inline __u32 decide_arp(struct frame *f)
 {
 	__u32 target = addr_flags(f, f->dst);
@@ -332,7 +397,7 @@ static __always_inline __u32 decide(struct xdp_md *ctx, struct frame *f)
 	if (bad != PARSED)
 		return bad;
 	parse_l4(ctx, f);
-	return decide_ip(f);
+	return decide_ip_again(f);
 }
 
 static __always_inline bool trace_tuple_matches(const struct sluice_trace_filter *t, const __be32 *src,

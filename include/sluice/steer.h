@@ -44,7 +44,7 @@
 #include <linux/types.h>
 
 /* Changes with any layout in this file: maps pinned by another version are not adopted. */
-#define SLUICE_STEER_ABI		1
+#define SLUICE_STEER_ABI		2
 
 #define SLUICE_STEER_MAX_RULES		64
 #define SLUICE_STEER_MAX_HIT_SLOTS	(2 * SLUICE_STEER_MAX_RULES)	/* old set and new set together */
@@ -279,6 +279,8 @@ struct sluice_trace_event {
  *                     the engine without anybody having asked for that (libxdp's dispatcher, an adopted program)
  * @have_rules:        a hint that saves looking into an empty set
  * @have_vlan_addrs:   the same for addresses of one VLAN
+ * @generation:        never 0; another one after each change of addresses or prefixes: what the program remembers of
+ *                     earlier decisions is void
  */
 struct sluice_steer_config {
 	__u32 abi;		/* SLUICE_STEER_ABI */
@@ -289,7 +291,7 @@ struct sluice_steer_config {
 	__u32 have_rules;
 	__u32 have_vlan_addrs;
 	__u8 mac[8];		/* six octets and padding */
-	__u32 pad;
+	__u32 generation;
 	struct sluice_trace_filter trace;
 };
 

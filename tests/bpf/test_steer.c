@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The verdicts of the XDP program, frame by frame. */
 #include "tests/bpf/steer_fixture.h"
+#include "user/packet/steer_internal.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -665,6 +666,80 @@ START_TEST(address_moves_from_engine_to_kernel_and_back)
 }
 END_TEST
 
+/* The verdict that one frame of the table is counted under. */
+static uint32_t verdict_of_case(size_t i)
+{
+	struct sluice_steer_counters was = counters(), is;
+	struct frame_buf f;
+	uint32_t v;
+
+	frame_build(&f, &cases[i].f);
+	run_frame(&f);
+	is = counters();
+	for (v = 0; v < SLUICE_VERDICT_COUNT; v++)
+		if (verdict_count(&is, v) != verdict_count(&was, v))
+			break;
+	return v;
+}
+
+/* Frames of every kind, many to the same destinations: each is decided as if nothing were remembered. */
+START_TEST(what_is_remembered_changes_no_verdict)
+{
+	uint32_t anew[ARRAY_SIZE(cases)];
+	unsigned int wrong = 0;
+
+	ck_ok(steer_set_rules(steer, NULL, 0, &fault));
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		steer_forget_decisions(steer);
+		anew[i] = verdict_of_case(i);
+	}
+	for (unsigned int pass = 0; pass < 3; pass++)
+		for (size_t k = 0; k < ARRAY_SIZE(cases); k++) {
+			size_t i = pass == 1 ? ARRAY_SIZE(cases) - 1 - k : k;
+			uint32_t v = verdict_of_case(i);
+
+			if (v == anew[i])
+				continue;
+			printf("%s: %s, and %s when it is remembered\n", cases[i].name, steer_verdict_name(anew[i]),
+			       steer_verdict_name(v));
+			wrong++;
+		}
+	ck_assert_uint_eq(wrong, 0);
+}
+END_TEST
+
+/* Each setter is felt by the very next frame. */
+START_TEST(nothing_is_remembered_beyond_a_change)
+{
+	struct frame_spec to_t4 = { .src = S4, .dst = T4, .proto = UDP }, to_x4 = { .src = S4, .dst = X4, .proto = UDP };
+	struct steer_transit drop = { prefix_of(T4 "/32"), SLUICE_ACTION_DROP };
+	struct steer_addr kernel = addr_of(T4, SLUICE_VLAN_ANY), engine = addr_of(X4, SLUICE_VLAN_ANY);
+
+	ck_ok(steer_set_rules(steer, NULL, 0, &fault));
+	ck_assert_uint_eq(run_spec(&to_t4), XDP_REDIRECT);
+	ck_ok(steer_set_transit(steer, &drop, 1, &fault));
+	ck_assert_uint_eq(run_spec(&to_t4), XDP_DROP);
+	ck_ok(steer_set_transit(steer, NULL, 0, &fault));
+	ck_assert_uint_eq(run_spec(&to_t4), XDP_PASS);
+	ck_ok(steer_set_transit(steer, &drop, 1, &fault));
+	ck_assert_uint_eq(run_spec(&to_t4), XDP_DROP);
+	ck_ok(steer_set_kernel_addrs(steer, &kernel, 1, &fault));
+	ck_assert_uint_eq(run_spec(&to_t4), XDP_PASS);
+	ck_ok(steer_set_kernel_addrs(steer, NULL, 0, &fault));
+	ck_assert_uint_eq(run_spec(&to_t4), XDP_DROP);
+	ck_assert_uint_eq(run_spec(&to_x4), XDP_PASS);
+	ck_ok(steer_set_engine_addrs(steer, &engine, 1, &fault));
+	ck_assert_uint_eq(run_spec(&to_x4), XDP_REDIRECT);
+	ck_ok(steer_set_engine_addrs(steer, NULL, 0, &fault));
+	ck_assert_uint_eq(run_spec(&to_x4), XDP_PASS);
+	/* Rules stand before what is remembered, and come and go beside it. */
+	set_rules();
+	ck_assert_uint_eq(run_spec(&to_drop), XDP_DROP);
+	ck_ok(steer_set_rules(steer, NULL, 0, &fault));
+	ck_assert_uint_eq(run_spec(&to_t4), XDP_DROP);
+}
+END_TEST
+
 static int count_events(void *ctx, void *data, size_t len)
 {
 	struct sluice_trace_event *to = ctx;
@@ -760,6 +835,8 @@ int main(void)
 	tcase_add_test(tc, wrong_rules_are_refused);
 	tcase_add_test(tc, tables_hold_their_limit_and_are_replaced_whole);
 	tcase_add_test(tc, address_moves_from_engine_to_kernel_and_back);
+	tcase_add_test(tc, what_is_remembered_changes_no_verdict);
+	tcase_add_test(tc, nothing_is_remembered_beyond_a_change);
 	tcase_add_test(tc, trace_shows_what_the_filter_wants);
 	tcase_add_test(tc, a_frame_without_ports_is_not_traced_by_port);
 	suite_add_tcase(s, tc);

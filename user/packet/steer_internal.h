@@ -74,6 +74,14 @@ int steer_table_replace(struct steer_table *t, struct steer_entry *wanted, size_
 			struct fault *f);
 int steer_entry_compare(const void *a, const void *b);
 
+/* After a change of addresses or prefixes: the program decides everything anew. */
+static inline void steer_forget_decisions(struct steer *s)
+{
+	uint32_t next = s->config->generation + 1;
+
+	__atomic_store_n(&s->config->generation, next ? next : 1, __ATOMIC_RELEASE);
+}
+
 /* steer_rules.c: which slots are in use. */
 int steer_rules_open(struct steer *s, struct fault *f);
 int steer_reset_slot(struct steer *s, uint32_t slot, uint32_t rule_id, struct fault *f);

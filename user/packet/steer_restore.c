@@ -112,6 +112,7 @@ void steer_put_back(struct steer *s)
 	}
 	__atomic_store_n(&s->config->have_rules, saved->have_rules, __ATOMIC_RELEASE);
 	__atomic_store_n(&s->config->have_vlan_addrs, saved->have_vlan_addrs, __ATOMIC_RELEASE);
+	steer_forget_decisions(s);
 	__atomic_store_n(&s->config->drop_needs_socket, 0, __ATOMIC_RELEASE);
 	steer_set_enabled(s, saved->enabled);
 }

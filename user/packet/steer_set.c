@@ -110,6 +110,7 @@ static int set_addrs(struct steer *s, struct steer_addr **set, size_t *n_set, co
 	err = write_addrs(s, 4, &s->addrs4, f);
 	if (!err)
 		err = write_addrs(s, 6, &s->addrs6, f);
+	steer_forget_decisions(s);
 	if (err) {
 		*set = old;
 		*n_set = n_old;
@@ -250,6 +251,7 @@ int steer_set_transit(struct steer *s, const struct steer_transit *prefixes, siz
 		err = set_transit(&s->transit4, 4, prefixes, n, f);
 	if (!err)
 		err = set_transit(&s->transit6, 6, prefixes, n, f);
+	steer_forget_decisions(s);
 	return err;
 }
 

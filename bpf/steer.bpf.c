@@ -317,7 +317,8 @@ static __always_inline struct decision *decision_place(const struct frame *f)
 
 	if (config.have_rules || f->nd || (f->flags & SLUICE_TRACE_GROUP))
 		return NULL;
-	mix = (f->dst[0] ^ f->dst[1] ^ f->dst[2] ^ f->dst[3] ^ f->vlan) * 0x9e3779b1u;	/* Knuth's, of the golden ratio */
+	/* The multiplier is Knuth's, of the golden ratio. */
+	mix = (f->dst[0] ^ f->dst[1] ^ f->dst[2] ^ f->dst[3] ^ f->vlan) * 0x9e3779b1u;
 	at = mix >> (32 - DECISIONS_BITS);
 	return bpf_map_lookup_elem(&decisions, &at);
 }

@@ -711,7 +711,8 @@ END_TEST
 /* Each setter is felt by the very next frame. */
 START_TEST(nothing_is_remembered_beyond_a_change)
 {
-	struct frame_spec to_t4 = { .src = S4, .dst = T4, .proto = UDP }, to_x4 = { .src = S4, .dst = X4, .proto = UDP };
+	struct frame_spec to_t4 = { .src = S4, .dst = T4, .proto = UDP };
+	struct frame_spec to_x4 = { .src = S4, .dst = X4, .proto = UDP };
 	struct steer_transit drop = { prefix_of(T4 "/32"), SLUICE_ACTION_DROP };
 	struct steer_addr kernel = addr_of(T4, SLUICE_VLAN_ANY), engine = addr_of(X4, SLUICE_VLAN_ANY);
 

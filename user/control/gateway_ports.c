@@ -129,7 +129,12 @@ static void queues_assign(struct gw_port *gp)
 /* A device of the kernel's own: no descriptors that bring a hash, no interrupts in whose place to poll. */
 static bool is_software(const struct devinfo *dev)
 {
-	return strcmp(dev->driver, "veth") == 0 || strcmp(dev->driver, "netkit") == 0 || strcmp(dev->driver, "tun") == 0;
+	static const char *const drivers[] = { "veth", "netkit", "tun" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
+		if (strcmp(dev->driver, drivers[i]) == 0)
+			return true;
+	return false;
 }
 
 static struct steer_params steer_params_of(const struct gw_port *gp, const struct devinfo *dev)
@@ -149,7 +154,7 @@ static struct steer_params steer_params_of(const struct gw_port *gp, const struc
 		.instance = gp->gw->cfg->instance, .port = gp->cfg->name,
 		.mode = mode[gp->cfg->mode], .dispatcher = dispatcher[gp->cfg->dispatcher],
 		.metadata = gp->cfg->metadata != CONFIG_OFF, .put_back = true,
-		/* A software device has no timestamp, and computes its hash for whoever asks: a twentieth of a packet. */
+		/* A software device has no timestamp, and computes its hash: a twentieth of what a packet costs. */
 		.no_rx_hash = frugal, .tag_only = frugal && gp->cfg->n_vlans == 0,
 	};
 }

@@ -164,7 +164,8 @@ void worker_graph_run(struct worker *w)
 	for (unsigned int i = 0; i < w->n_stages; i++)
 		ready |= (uint32_t)(w->queue[i].n > 0) << i;
 	while (ready) {
-		unsigned int i = 31 - (unsigned int)__builtin_clz(ready);	/* the most downstream one: see stage.h */
+		/* The most downstream one first: see stage.h. */
+		unsigned int i = 31 - (unsigned int)__builtin_clz(ready);
 		const struct edges *out = &w->edges[i];
 
 		stage_run(w, i);

@@ -259,7 +259,8 @@ static int fill_config(struct steer *s, const struct rung *r, const struct steer
 	c->abi = SLUICE_STEER_ABI;
 	c->generation = 1;
 	c->variant = (s->info.metadata ? SLUICE_STEER_VARIANT_METADATA : 0) |
-		     (s->info.vlan_tag ? SLUICE_STEER_VARIANT_VLAN_TAG : 0) | (r->frags ? SLUICE_STEER_VARIANT_FRAGS : 0) |
+		     (s->info.vlan_tag ? SLUICE_STEER_VARIANT_VLAN_TAG : 0) |
+		     (r->frags ? SLUICE_STEER_VARIANT_FRAGS : 0) |
 		     (r->mode == STEER_MODE_GENERIC ? SLUICE_STEER_VARIANT_GENERIC : 0) |
 		     (r->dispatcher ? SLUICE_STEER_VARIANT_DISPATCHER : 0) |
 		     (p->persistent ? SLUICE_STEER_VARIANT_PERSISTENT : 0);

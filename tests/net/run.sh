@@ -6,6 +6,7 @@
 # namespaces (see lib.sh). PATTERN, or ONLY=a,b, picks by a part of "file:function". $B is the build folder, so that an
 # ASan build runs through the same tests. One line for each test; the log of a failed one is printed; all logs stand in
 # $B/tests/net/. NET_TIMEOUT (120) bounds each test in seconds; NET_JOBS (2) run at once: they mostly wait.
+# What wants the machine for itself has a line "# alone: WHY" above it.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 export B=${B:-build}
@@ -28,7 +29,7 @@ wanted() {	# FILE:FUNCTION
 	return 1
 }
 
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 alone=0
 declare -A running=() started=()	# by pid: the test's id, its start in microseconds
 
 # The tests' own traps clean up; the runner waits for them.
@@ -73,11 +74,17 @@ for file in tests/net/test_*.sh; do
 	[ -f "$file" ] || continue
 	name=${file##*/test_}
 	name=${name%.sh}
-	mapfile -t tests < <(sed -nE 's/^(test_[a-zA-Z0-9_]+)\(\).*/\1/p' "$file")
+	mapfile -t tests < <(awk '/^# alone:/ { alone = 1 }
+		/^test_[a-zA-Z0-9_]+\(\)/ { print substr($1, 1, index($1, "(") - 1), alone ? 1 : jobs; alone = 0 }' \
+		jobs="${NET_JOBS:-2}" "$file")
 	for t in "${tests[@]}"; do
+		jobs=${t#* } t=${t% *}
 		id=$name:${t#test_}
 		wanted "$id" || continue
-		[ ${#running[@]} -lt "${NET_JOBS:-2}" ] || reap
+		while [ ${#running[@]} -gt 0 ] && { [ ${#running[@]} -ge "$jobs" ] || [ "$alone" = 1 ]; }; do
+			reap
+		done
+		alone=$((jobs == 1))
 		timeout --foreground -k 20 "${NET_TIMEOUT:-120}" bash tests/net/lib.sh "$file" "$t" >"$(log_of "$id")" 2>&1 </dev/null &
 		running[$!]=$id
 		started[$!]=${EPOCHREALTIME/./}

@@ -58,6 +58,7 @@ load_moves() {
 
 no_program() { ! xdp_attached gw lan && ! xdp_attached gw wan; }
 
+# alone: gaps in time are measured under full load
 test_killed_under_load() {
 	local before after gap rc=0
 	routed_up
@@ -89,6 +90,7 @@ test_killed_under_load() {
 }
 
 # Start, full load, orderly end: neither the machine's own service nor transit stops.
+# alone: gaps in time are measured under full load
 test_started_and_stopped_under_load() {
 	local gap
 	routed_up

@@ -19,7 +19,7 @@ hits() { stat_of ".ports[0].rules[] | select(.name == \"$1\").pkts"; }
 flow() {
 	local n=$1
 	shift
-	in_ns h1 "$TOOLS/pktgen" udp --device eth0 --dmac "$(mac_of gw lan)" --count "$n" --rate 20000 --exact "$@" >/dev/null
+	in_ns h1 "$TOOLS/pktgen" udp --device eth0 --dmac "$(mac_of gw lan)" --count "$n" --rate 2000 --exact "$@" >/dev/null
 }
 
 test_rules_by_priority() {

@@ -51,9 +51,9 @@ test_pktgen_seed_repeats() {
 	link_up
 	silent
 	for i in 1 2; do
-		spawn h2 "dump$i" tcpdump -i eth0 -w "$TOPO_STATE/$i.pcap" -c 1900 --immediate-mode -B 16384
+		spawn h2 "dump$i" tcpdump -i eth0 -w "$TOPO_STATE/$i.pcap" -s 2048 -c 1900 --immediate-mode -B 16384
 		wait_for 5 "tcpdump listens" file_has "$TOPO_STATE/dump$i" 'listening on'
-		in_ns h1 "$TOOLS/pktgen" mutate --device eth0 --dmac 02:00:00:00:00:99 --count 2000 --rate 20000 --seed 7 --exact
+		in_ns h1 "$TOOLS/pktgen" mutate --device eth0 --dmac 02:00:00:00:00:99 --count 2000 --rate 5000 --seed 7 --exact
 		join "$SPAWNED" 10
 		# Frames alone: the times differ.
 		tcpdump -nr "$TOPO_STATE/$i.pcap" -xx -t 2>/dev/null | grep '0x' >"$TOPO_STATE/$i.hex"

@@ -169,7 +169,7 @@ udp_ok() {
 	shift 3
 	in_ns "$host" iperf3 -c "$to" -u -b 20M -l 1200 -n "$bytes" -J "$@" >"$TOPO_STATE/udp.json" ||
 		fail "iperf3 to $to: $(json "$TOPO_STATE/udp.json" .error)"
-	json "$TOPO_STATE/udp.json" '.end.sum | .packets > 100 and .lost_percent < 10' >/dev/null
+	json "$TOPO_STATE/udp.json" '.end.sum | .packets > 100 and .lost_percent < 25' >/dev/null
 }
 
 # file_ok FROM SERVER ADDRESS: a file of 16 MB by HTTP, compared by its digest. The first call makes file and server.

@@ -130,10 +130,11 @@ kill_wait() {
 
 now_us() { printf '%s\n' "${EPOCHREALTIME/./}"; }
 
-# until_deadline SECONDS CMD...: try CMD until it succeeds. Return: 1 when the deadline passed first
+# until_deadline SECONDS CMD...: try CMD until it succeeds. Return: 1 when the deadline passed first. $TOPO_PATIENCE (1)
+# multiplies the deadline, for machines that are busy with something else.
 until_deadline() {
 	local end
-	end=$(($(now_us) + ${1} * 1000000))
+	end=$(($(now_us) + $1 * 1000000 * ${TOPO_PATIENCE:-1}))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$(now_us)" -lt "$end" ] || return 1
@@ -220,14 +221,19 @@ veth_add() {
 	wait_for 5 "$3/$4 has a carrier" link_is_up "$3" "$4"
 }
 
+has_local6() { [ -n "$(ip -n "$1" -6 route show table local "$2")" ]; }
+
 # addr_add HOST DEV ADDRESS/LENGTH...
 addr_add() {
-	local name a dev=$2
+	local host=$1 name a dev=$2
 	name=$(ns "$1")
 	shift 2
 	for a; do
 		if [[ $a == *:* ]]; then
 			ip -n "$name" -6 addr add "$a" dev "$dev" nodad
+			# Without the route that a work queue of the kernel adds later, what comes for it is lost.
+			link_is_up "$host" "$dev" || continue
+			wait_for 20 "$host has ${a%/*}" has_local6 "$name" "${a%/*}"
 		else
 			ip -n "$name" addr add "$a" dev "$dev"
 		fi

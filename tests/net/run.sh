@@ -5,11 +5,13 @@
 # Each tests/net/test_*.sh is a file of functions test_NAME; each function runs in a shell of its own with its own
 # namespaces (see lib.sh). PATTERN, or ONLY=a,b, picks by a part of "file:function". $B is the build folder, so that an
 # ASan build runs through the same tests. One line for each test; the log of a failed one is printed; all logs stand in
-# $B/tests/net/. NET_TIMEOUT (120) bounds each test in seconds; NET_JOBS (2) run at once: they mostly wait.
+# $B/tests/net/. NET_TIMEOUT (300) bounds each test in seconds; NET_JOBS (2) run at once: they mostly wait.
 # What wants the machine for itself has a line "# alone: WHY" above it.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 export B=${B:-build}
+# No deadline is what a test is about: what has to be quick is measured.
+export TOPO_PATIENCE=${TOPO_PATIENCE:-4}
 logs=$B/tests/net
 mkdir -p "$logs"
 
@@ -63,7 +65,7 @@ reap() {
 	*)
 		failed=$((failed + 1))
 		# 124 by the time limit itself, not by something in the test.
-		[ $rc -eq 124 ] && echo "exit 124 after $secs s; the limit is ${NET_TIMEOUT:-120} s" >>"$log"
+		[ $rc -eq 124 ] && echo "exit 124 after $secs s; the limit is ${NET_TIMEOUT:-300} s" >>"$log"
 		printf 'FAIL  %-52s %5s s, exit %d\n' "$id" "$secs" "$rc"
 		sed 's/^/      | /' "$log"
 		;;
@@ -85,7 +87,7 @@ for file in tests/net/test_*.sh; do
 			reap
 		done
 		alone=$((jobs == 1))
-		timeout --foreground -k 20 "${NET_TIMEOUT:-120}" bash tests/net/lib.sh "$file" "$t" >"$(log_of "$id")" 2>&1 </dev/null &
+		timeout --foreground -k 20 "${NET_TIMEOUT:-300}" bash tests/net/lib.sh "$file" "$t" >"$(log_of "$id")" 2>&1 </dev/null &
 		running[$!]=$id
 		started[$!]=${EPOCHREALTIME/./}
 	done

@@ -46,7 +46,7 @@ ping_gap() {
 
 load_start() {
 	iperf_server h2
-	spawn h1 load.log iperf3 -c 10.2.0.2 -C reno -t 60
+	spawn h1 load.log iperf3 -c 10.2.0.2 -C reno -t 600
 	LOAD_PID=$SPAWNED
 }
 

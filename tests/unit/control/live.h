@@ -36,8 +36,8 @@ struct live {
 	unsigned int synced;
 	unsigned int addrs[3], links[3], neighs[3];	/* events by kind */
 	struct nl_neigh neigh;		/* of the last event */
-	struct nl_link link;
-	enum mirror_event link_event;
+	uint32_t watched;		/* the ifindex of a link, and its last event */
+	enum mirror_event watched_event;
 	int compat_mode;		/* sysctl nexthop_compat_mode */
 };
 
@@ -125,8 +125,8 @@ static void on_link(void *ctx, enum mirror_event ev, const struct nl_link *link,
 
 	ck_assert((ev == MIRROR_ADDED) == (before == NULL));
 	l->links[ev]++;
-	l->link = *link;
-	l->link_event = ev;
+	if (link->ifindex == l->watched)
+		l->watched_event = ev;
 }
 
 static void on_addr(void *ctx, enum mirror_event ev, const struct nl_addr *addr)

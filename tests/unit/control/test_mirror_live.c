@@ -50,6 +50,7 @@ START_TEST(links_come_change_and_return)
 	const struct nl_link *va = mirror_link_by_name(live.m, "va"), *lo = mirror_link_by_name(live.m, "lo");
 	uint32_t ifindex = va->ifindex;
 
+	live.watched = ifindex;
 	ck_assert_str_eq(va->kind, "veth");
 	ck_assert_str_eq(lo->kind, "");
 	ck_assert_uint_eq(va->lladdr_len, 6);
@@ -66,7 +67,7 @@ START_TEST(links_come_change_and_return)
 	ck_assert_ptr_null(mirror_link_by_name(live.m, "va"));
 	sh("ip link del vx");
 	live_until(&live, link_is_not, "vx", "link gone");
-	ck_assert_int_eq(live.link_event, MIRROR_REMOVED);
+	ck_assert_int_eq(live.watched_event, MIRROR_REMOVED);
 	sh("ip link add va type veth peer name pa");
 	live_until(&live, link_is, "va", "link returned");
 	ck_assert_uint_ne(mirror_link_by_name(live.m, "va")->ifindex, ifindex);

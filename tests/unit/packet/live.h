@@ -28,7 +28,7 @@
 
 #include "common/bytes.h"
 
-#define LIVE_WAIT_MS 3000
+#define LIVE_WAIT_MS 20000
 
 /* A command that must work. */
 static inline __attribute__((format(printf, 1, 2))) void live_run(const char *fmt, ...)

@@ -53,6 +53,8 @@ static void up(uint32_t chunk_bytes, const struct tun_params *params)
 	port = (struct port){ .id = 6, .name = "app", .device = "sl%d" };
 	ck_assert_msg(open_queue(0, params, &q) == 0, "%s", fault.text);
 	live_run("ip addr add 10.9.0.1/24 dev %s && ip -6 addr add fd09::1/64 dev %s nodad", port.device, port.device);
+	/* The kernel adds the route to its own IPv6 address later, by a work queue. Before, what comes for it is lost. */
+	live_wait(system("ip -6 route show table local | grep -q '^local fd09::1 '") == 0);
 }
 
 static void down(void)

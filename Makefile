@@ -197,8 +197,11 @@ fuzz-seeds: $(FUZZ_BINS) ## each fuzz target over its seeds and for two seconds
 fuzz: $(FUZZ_BINS) ## fuzz targets over their seeds, then FUZZ_SECONDS (10) seconds each
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/run-fuzz.sh $(FUZZ_BINS)
 
-test: unit bpf-test net-test fuzz-seeds asan soak-short vm-short ## everything, sanitizers included (root)
-	@echo "test: all parts passed"
+# One after the other, whatever -j says: they measure, and share the machine's kernel.
+TEST_PARTS ?= unit bpf-test net-test fuzz-seeds asan:unit asan:bpf-test asan:net-test soak-short vm-short
+test: ## everything, sanitizers included (root)
+	+@$(MAKE) --no-print-directory bins
+	+@MAKE="$(MAKE)" scripts/test.sh $(TEST_PARTS)
 
 soak: bins ## mixed load for SOAK_SECONDS (600): all frames home, no growth of memory (root)
 	@B=$(B) SOAK_SECONDS=$${SOAK_SECONDS:-600} tests/net/soak.sh
@@ -207,15 +210,14 @@ soak-short: bins ## 30 seconds of it, for CI
 	@B=$(B) SOAK_SECONDS=30 tests/net/soak.sh
 
 asan: ## unit and namespace tests under ASan and UBSan (root)
-	$(MAKE) SAN=asan bins
-	$(MAKE) SAN=asan unit bpf-test net-test
+	+@MAKE="$(MAKE)" scripts/test.sh asan:bins asan:unit asan:bpf-test asan:net-test
 
 tsan: ## unit and namespace tests under TSan (root)
-	$(MAKE) SAN=tsan bins
-	$(MAKE) SAN=tsan unit net-test
+	+@MAKE="$(MAKE)" scripts/test.sh tsan:bins tsan:unit tsan:net-test
 
 cov: ## line coverage of the unit tests, by layer
-	$(MAKE) SAN=cov unit
+	@find build/cov -name '*.gcda' -delete 2>/dev/null || true
+	@$(MAKE) --no-print-directory SAN=cov unit
 	@scripts/coverage.sh build/cov
 
 bench: bins ## the figures against their peers (root); ONLY=a,b and BENCH_SECONDS=n

@@ -8,7 +8,7 @@
 set -euo pipefail
 
 build=(
-	gcc make pkg-config clang-14 llvm-14 libclang-rt-14-dev	# clang: BPF target, fuzzers, sanitizers
+	git gcc make pkg-config clang-14 llvm-14 libclang-rt-14-dev	# clang: BPF target, fuzzers, sanitizers
 	libbpf-dev libxdp-dev libelf-dev zlib1g-dev bpftool linux-libc-dev
 	libmnl-dev libconfig-dev libjson-c-dev libpcap-dev libcap-ng-dev libseccomp-dev
 	uthash-dev check

@@ -10,6 +10,8 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 export B=${B:-build}
+# A sanitizer's build needs both cores for itself.
+case $B in */?san) NET_JOBS=${NET_JOBS:-1} ;; esac
 # No deadline is what a test is about: what has to be quick is measured.
 export TOPO_PATIENCE=${TOPO_PATIENCE:-4}
 logs=$B/tests/net

@@ -16,11 +16,12 @@
 	X(tx_pkts, "packets handed to ports")                                                                           \
 	X(tx_bytes, "their bytes")                                                                                      \
 	X(created_pkts, "packets made here: ICMP errors, fragments, segments, ARP, ND")                                 \
-	X(consumed_pkts, "packets that ended here: ARP and ND for the gateway, what was cut into fragments or segments")\
+	X(consumed_pkts, "packets that ended here: ARP and ND for the gateway, what was cut or coalesced")              \
 	X(forwarded_pkts, "packets routed from one interface to another")                                               \
 	X(local_pkts, "packets for an engine-only address")                                                             \
 	X(fragmented_pkts, "IPv4 packets cut into fragments")                                                           \
 	X(segmented_pkts, "superpackets cut into segments")                                                             \
+	X(coalesced_pkts, "packets that became part of the superpacket in front of them")                               \
 	X(mss_clamped_pkts, "SYNs whose MSS option was lowered")                                                        \
 	X(csum_completed_pkts, "partial checksums finished in software")                                                \
 	X(icmp_errors_sent, "ICMP errors sent")                                                                         \

@@ -86,17 +86,6 @@ figure_idle_cpu() {
 
 # ---- Instructions and memory ----------------------------------------------------------------------------------------
 
-# instructions FUNCTION CMD...: that CMD executes in user space in FUNCTION and below it.
-instructions() {
-	local log=$TOPO_STATE/callgrind inside=$1
-	shift
-	valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect="$inside" "$@" >"$log" 2>&1 || {
-		tail -n 20 "$log" >&2
-		return 1
-	}
-	sed -nE 's/^==[0-9]+== Collected : ([0-9]+).*/\1/p' "$log"
-}
-
 # insn_per_packet NAME CASE WANTS: the difference of two runs, so that the start costs nothing.
 insn_per_packet() {
 	local bin=$B/tests/bench/insn_fwd few=10000 many=60000 a b

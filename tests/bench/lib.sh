@@ -133,6 +133,17 @@ measured() {
 	CPU[gateway]=$(minus "$after" "$before")
 }
 
+# instructions FUNCTION CMD...: that CMD executes in user space in FUNCTION and below it.
+instructions() {
+	local log=$TOPO_STATE/callgrind inside=$1
+	shift
+	valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect="$inside" "$@" >"$log" 2>&1 || {
+		tail -n 20 "$log" >&2
+		return 1
+	}
+	sed -nE 's/^==[0-9]+== Collected : ([0-9]+).*/\1/p' "$log"
+}
+
 # tcp_run ADDRESS [OPTIONS...]: one iperf3 from h1 to h2; VALUE in Gbit/s at the receiver, CPU of both ends.
 tcp_run() {
 	local to=$1 server

@@ -93,6 +93,7 @@ int worker_init(struct worker *w, struct fault *f)
 	err = siphash_key_random(&w->hash_key, f);
 	if (err)
 		return err;
+	coalesce_init(&w->coalescer, &w->hash_key);
 	w->now_ns = clock_mono_ns();
 	ratelimit_init(&w->icmp_errors, w->limits.icmp_error_rate, w->limits.icmp_error_burst, w->now_ns);
 	ratelimit_init(&w->echo_replies, w->limits.echo_rate, w->limits.echo_burst, w->now_ns);

@@ -22,6 +22,7 @@
 #include "user/gateway/stage.h"
 #include "user/gateway/tables.h"
 #include "user/net/ipv4.h"
+#include "user/offload/coalesce.h"
 #include "user/offload/segment.h"
 #include "user/packet/area.h"
 #include "user/packet/port.h"
@@ -120,6 +121,7 @@ struct worker {
 	bool segmenting;
 	struct ipv4_fragmenter fragmenter;
 	bool fragmenting;
+	struct coalescer coalescer;
 
 	/* -- the thread ------------------------------------------------------------------------------------- */
 	struct engine *engine;

@@ -70,7 +70,9 @@ enum {
 	TCP_ACK = 8,
 	TCP_DOFF = 12,			/* in its upper four bits, in units of 4 bytes */
 	TCP_FLAGS = 13,
+	TCP_WINDOW = 14,
 	TCP_CSUM = 16,
+	TCP_URGENT = 18,
 	UDP_HLEN_BYTES = 8,
 	UDP_LEN = 4,
 	UDP_CSUM = 6,
